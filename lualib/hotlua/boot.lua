@@ -1,0 +1,120 @@
+-- Runs first in every VM: `require` that may wait, and the frame around a service's script.
+-- Gets the table skynet.core.
+
+local core = ...
+local running, traceback = coroutine.running, debug.traceback
+local loaded = package.loaded
+
+-- Modules that are being loaded: name → { owner coroutine, tokens of those who wait for it }.
+local loading = {}
+-- Coroutine → functions given to skynet.init by the module (or script) that it loads just now.
+local init_lists = {}
+core.init_lists = init_lists
+
+-- Lets the probe at the end of a file find the function it calls; the file takes it away with its first instruction.
+local function arm(keep)
+    if keep then
+        rawset(_G, "__hotlua_keep", keep)
+    end
+end
+
+local function find_loader(name)
+    local tried = {}
+    for _, searcher in ipairs(package.searchers) do
+        local loader, extra, keep = searcher(name)
+        if type(loader) == "function" then
+            return loader, extra, keep
+        end
+        if type(loader) == "string" then
+            tried[#tried + 1] = loader
+        end
+    end
+    error("module '" .. name .. "' not found:" .. table.concat(tried), 3)
+end
+
+local function load_module(name, co)
+    local loader, extra, keep = find_loader(name)
+    local outer = init_lists[co]
+    local inits = {}
+    init_lists[co] = inits
+    arm(keep)
+    local ok, result = xpcall(loader, traceback, name, extra)
+    init_lists[co] = outer
+    if not ok then
+        error("error loading module '" .. name .. "':\n\t" .. tostring(result), 3)
+    end
+    if result ~= nil then
+        loaded[name] = result
+    elseif loaded[name] == nil then
+        loaded[name] = true
+    end
+    for _, init in ipairs(inits) do
+        init()
+    end
+    return loaded[name], extra
+end
+
+function require(name)
+    local value = loaded[name]
+    if value ~= nil then
+        return value
+    end
+    local co = running()
+    local entry = loading[name]
+    if entry then
+        if entry.owner == co then
+            error("module '" .. name .. "' is being loaded already: a circle of requires", 2)
+        end
+        -- Another coroutine loads it and waits for something meanwhile.
+        local session = core.session()
+        entry[#entry + 1] = session
+        core.sleeping[session] = session
+        core.suspend(session)
+        return require(name)
+    end
+    entry = { owner = co }
+    loading[name] = entry
+    local ok, result, extra = pcall(load_module, name, co)
+    loading[name] = nil
+    local wakeups = core.wakeups
+    for _, token in ipairs(entry) do
+        wakeups.t = wakeups.t + 1
+        wakeups[wakeups.t] = token
+        core.stir()
+    end
+    if not ok then
+        error(result, 0)
+    end
+    return result, extra
+end
+
+package.searchers = { package.searchers[1], core.search }
+
+local function run_script(preload, preload_label, preload_keep, main, label, keep, ...)
+    if preload then
+        arm(preload_keep)
+        preload(preload_label)
+    end
+    arm(keep)
+    main(...)
+end
+
+-- Runs the script of the service, after the file that every service runs first; a failure is logged and told to whoever launched it.
+function core.hooks.script(...)
+    local co = running()
+    init_lists[co] = {}
+    local ok, why = xpcall(run_script, traceback, ...)
+    core.script_inits = init_lists[co]
+    init_lists[co] = nil
+    if not ok then
+        core.log("lua loader error : " .. tostring(why))
+        core.failed(why)
+    elseif not core.has_start then
+        core.started()
+    end
+end
+
+-- The node stops and nobody asked to be told.
+function core.hooks.stop()
+    core.exit()
+end

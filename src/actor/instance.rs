@@ -1,0 +1,185 @@
+//! One running instance of a service: its mailbox, its turn on a worker thread, and what others may know about it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::actor::address::Handle;
+use crate::actor::mailbox::{Job, Mailbox};
+use crate::actor::message::{Message, kind};
+use crate::actor::node::Node;
+
+/// What an actor wants after a message or a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// To be given the next one.
+    Continue,
+    /// To be ended.
+    End,
+}
+
+/// What runs behind a mailbox. One thread at a time calls it; panics are not expected.
+pub trait Actor: Send {
+    /// Handles one message.
+    fn message(&mut self, message: Message) -> Next;
+    /// Handles one job, between two messages.
+    fn job(&mut self, job: Job) -> Next;
+    /// The mailbox is closed and this is the last call. Returns the requests that were taken and never answered, as (source, session).
+    fn end(&mut self) -> Vec<(Handle, u32)>;
+}
+
+/// Who an instance is: fixed for its life.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its handle.
+    pub handle: Handle,
+    /// The script's name, as `newservice` was given it: `simpledb`, `game/agent`.
+    pub service: String,
+    /// The arguments, joined with spaces.
+    pub args: String,
+    /// Whether `list` shows it (the node's own parts are not shown).
+    pub listed: bool,
+}
+
+impl Identity {
+    /// Script and arguments, as `list` shows them behind `snlua `.
+    pub fn command_line(&self) -> String {
+        if self.args.is_empty() { self.service.clone() } else { format!("{} {}", self.service, self.args) }
+    }
+}
+
+/// One instance, shared by its registry slot, the run queue and whoever posts to it.
+pub struct Instance {
+    /// Who it is.
+    pub identity: Identity,
+    /// Where its work waits.
+    pub mailbox: Mailbox,
+    /// What it has done so far.
+    pub counters: Counters,
+    turn: AtomicU8,
+    body: Mutex<Body>,
+}
+
+/// What `stat` and `list` tell, readable from any thread.
+#[derive(Default)]
+pub struct Counters {
+    /// Messages handled.
+    pub messages: AtomicU64,
+    /// Time spent in handling, in nanoseconds.
+    pub busy_ns: AtomicU64,
+    /// Bytes of its Lua heap.
+    pub memory: AtomicUsize,
+    /// Coroutines that wait for something.
+    pub tasks: AtomicUsize,
+    /// Whether the start function has returned (or there is none).
+    pub started: AtomicBool,
+}
+
+struct Body {
+    actor: Option<Box<dyn Actor>>,
+    batch: VecDeque<Message>,
+}
+
+/// `turn` bit: it is in the run queue, or must go there when its turn ends.
+const QUEUED: u8 = 1;
+/// `turn` bit: a worker runs it.
+const RUNNING: u8 = 2;
+/// Messages in one turn, before others get theirs.
+const TURN_LENGTH: usize = 64;
+
+impl Instance {
+    pub(super) fn new(identity: Identity, actor: Box<dyn Actor>) -> Instance {
+        Instance {
+            identity,
+            mailbox: Mailbox::new(),
+            counters: Counters::default(),
+            turn: AtomicU8::new(0),
+            body: Mutex::new(Body { actor: Some(actor), batch: VecDeque::new() }),
+        }
+    }
+
+    /// Marks that there is work; true if the caller must put it into the run queue.
+    pub(super) fn wake(&self) -> bool {
+        self.turn.fetch_or(QUEUED, Ordering::AcqRel) & (QUEUED | RUNNING) == 0
+    }
+
+    /// As [`Instance::wake`], for a job: true unless a worker runs it just now (which looks at the jobs itself).
+    /// It may then stand in the run queue twice; the second turn finds nothing and is free.
+    pub(super) fn wake_urgently(&self) -> bool {
+        self.turn.fetch_or(QUEUED, Ordering::AcqRel) & RUNNING == 0
+    }
+
+    /// Runs one turn, if it is due; true if it must be queued again.
+    pub(super) fn run_turn(self: &Arc<Self>, node: &Arc<Node>) -> bool {
+        let due = self.turn.fetch_update(Ordering::AcqRel, Ordering::Acquire, |turn| {
+            (turn & RUNNING == 0 && turn & QUEUED != 0).then_some(RUNNING)
+        });
+        if due.is_err() {
+            return false;
+        }
+        let more = self.run_batch(node);
+        if more {
+            self.turn.fetch_or(QUEUED, Ordering::AcqRel);
+        }
+        self.turn.fetch_and(!RUNNING, Ordering::AcqRel) & QUEUED != 0
+    }
+
+    /// Handles jobs and up to [`TURN_LENGTH`] messages; true if more wait.
+    fn run_batch(self: &Arc<Self>, node: &Arc<Node>) -> bool {
+        let mut body = self.body.lock();
+        let Body { actor: slot, batch } = &mut *body;
+        let Some(actor) = slot.as_mut() else { return false };
+        let began = Instant::now();
+        let mut next = Next::Continue;
+        let mut handled = 0;
+        while next == Next::Continue {
+            if let Some(job) = self.mailbox.take_job() {
+                next = actor.job(job);
+                continue;
+            }
+            if handled == TURN_LENGTH || !self.mailbox.is_open() {
+                break;
+            }
+            if batch.is_empty() {
+                self.mailbox.take_messages(batch);
+            }
+            let Some(message) = batch.pop_front() else { break };
+            self.mailbox.handled_one();
+            handled += 1;
+            next = actor.message(message);
+        }
+        self.counters.messages.fetch_add(handled as u64, Ordering::Relaxed);
+        self.counters.busy_ns.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        if next == Next::End {
+            node.retire(self);
+        }
+        if !self.mailbox.is_open() {
+            self.bury(slot, batch, node);
+            return false;
+        }
+        !batch.is_empty() || self.mailbox.has_work()
+    }
+
+    /// Ends the actor and answers for everything that it leaves unanswered, so that no caller waits for ever.
+    fn bury(&self, slot: &mut Option<Box<dyn Actor>>, batch: &mut VecDeque<Message>, node: &Arc<Node>) {
+        let Some(mut actor) = slot.take() else { return };
+        let mut orphans = actor.end();
+        drop(actor);
+        self.mailbox.take_messages(batch);
+        for message in batch.drain(..) {
+            if let (true, Some(source)) = (message.wants_answer(), message.source) {
+                orphans.push((source, message.session));
+            }
+        }
+        while self.mailbox.take_job().is_some() {}
+        for (source, session) in orphans {
+            let error = Message { source: Some(self.identity.handle), session, kind: kind::ERROR, data: Box::default() };
+            // A caller that is gone as well needs no answer.
+            let _ = node.send(source, error);
+        }
+        node.buried(self);
+    }
+}

@@ -1,0 +1,215 @@
+//! The node: everything that instances share, and the few things that can be done to them from outside.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use crate::actor::address::Handle;
+use crate::actor::instance::{Actor, Identity, Instance};
+use crate::actor::mailbox::Job;
+use crate::actor::message::Message;
+use crate::actor::registry::Registry;
+use crate::actor::timer::Timers;
+use crate::actor::workers::RunQueue;
+
+/// The first handle given out: skynet's own parts have those below it, so its start service is 8, and people type these numbers.
+pub const FIRST_HANDLE: u32 = 8;
+
+/// What a new instance is to be.
+pub struct Spawn {
+    /// A fixed handle, for the node's own parts; `None` takes the next one.
+    pub handle: Option<Handle>,
+    /// The script's name.
+    pub service: String,
+    /// The arguments, joined with spaces.
+    pub args: String,
+    /// Whether `list` shows it.
+    pub listed: bool,
+}
+
+/// The hall itself. One per process, shared by all threads.
+pub struct Node {
+    registry: Registry,
+    queue: RunQueue,
+    timers: Arc<Timers>,
+    clock: Clock,
+    living: Mutex<usize>,
+    emptied: Condvar,
+    stopping: AtomicBool,
+    exit_code: AtomicUsize,
+    stop_bell: Notify,
+    changed: Notify,
+}
+
+/// When the node started, on both clocks.
+pub struct Clock {
+    instant: Instant,
+    /// Since the Unix epoch.
+    wall: Duration,
+}
+
+impl Clock {
+    /// Centiseconds since the start, beginning at the fraction of the wall second in which the node started (as skynet counts).
+    pub fn now_cs(&self) -> u64 {
+        let fraction = Duration::from_nanos(u64::from(self.wall.subsec_nanos()));
+        ((fraction + self.instant.elapsed()).as_millis() / 10) as u64
+    }
+
+    /// The wall second in which the node started, since the Unix epoch.
+    pub fn start_secs(&self) -> u64 {
+        self.wall.as_secs()
+    }
+
+    /// Nanoseconds since the start.
+    pub fn hpc_ns(&self) -> u64 {
+        self.instant.elapsed().as_nanos() as u64
+    }
+}
+
+impl Node {
+    /// A node without instances. Its timer thread runs from now on; [`crate::actor::workers::Workers`] are started by the caller.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new() -> std::io::Result<Arc<Node>> {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let timers = Arc::new(Timers::default());
+        let node = Arc::new(Node {
+            registry: Registry::new(FIRST_HANDLE),
+            queue: RunQueue::default(),
+            timers: timers.clone(),
+            clock: Clock { instant: Instant::now(), wall },
+            living: Mutex::new(0),
+            emptied: Condvar::new(),
+            stopping: AtomicBool::new(false),
+            exit_code: AtomicUsize::new(0),
+            stop_bell: Notify::new(),
+            changed: Notify::new(),
+        });
+        let weak = Arc::downgrade(&node);
+        std::thread::Builder::new().name("timer".into()).spawn(move || timers.run(&weak))?;
+        Ok(node)
+    }
+
+    /// The living instances and their names.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) fn queue(&self) -> &RunQueue {
+        &self.queue
+    }
+
+    /// Brings an instance into being. Its actor gets nothing until somebody posts to it.
+    pub fn spawn(&self, spawn: Spawn, actor: impl FnOnce(Handle) -> Box<dyn Actor>) -> Arc<Instance> {
+        *self.living.lock() += 1;
+        self.registry.enter(spawn.handle, |handle| {
+            let identity = Identity { handle, service: spawn.service, args: spawn.args, listed: spawn.listed };
+            Arc::new(Instance::new(identity, actor(handle)))
+        })
+    }
+
+    /// Posts a message; gives it back if no living instance has that handle.
+    pub fn send(&self, to: Handle, message: Message) -> Result<(), Message> {
+        match self.registry.get(to) {
+            Some(instance) => self.post(&instance, message),
+            None => Err(message),
+        }
+    }
+
+    /// Posts a message to a known instance; gives it back if that has ended.
+    pub fn post(&self, instance: &Arc<Instance>, message: Message) -> Result<(), Message> {
+        instance.mailbox.post(message)?;
+        if instance.wake() {
+            self.queue.push(instance.clone());
+        }
+        Ok(())
+    }
+
+    /// Posts a job, which overtakes every message; gives it back if the instance has ended.
+    pub fn post_job(&self, instance: &Arc<Instance>, job: Job) -> Result<(), Job> {
+        instance.mailbox.post_job(job)?;
+        if instance.wake_urgently() {
+            self.queue.push_urgent(instance.clone());
+        }
+        Ok(())
+    }
+
+    /// Sets a timer: `owner` gets the answer to its own `session` in `centiseconds`.
+    pub fn set_timer(&self, centiseconds: u64, owner: Handle, session: u32) {
+        self.timers.set(Instant::now() + Duration::from_millis(centiseconds.saturating_mul(10)), owner, session);
+    }
+
+    /// Ends an instance from outside: no message reaches it any more, and whoever waits for it gets an error. False if it lives no more.
+    pub fn kill(&self, handle: Handle) -> bool {
+        let Some(instance) = self.registry.get(handle) else { return false };
+        self.retire(&instance);
+        if instance.wake_urgently() {
+            self.queue.push_urgent(instance);
+        }
+        true
+    }
+
+    /// Takes an instance out of the registry and closes its mailbox; its next turn buries it.
+    pub(super) fn retire(&self, instance: &Instance) {
+        if instance.mailbox.close() {
+            self.registry.remove(instance.identity.handle);
+        }
+    }
+
+    pub(super) fn buried(&self, _instance: &Instance) {
+        let mut living = self.living.lock();
+        *living -= 1;
+        if *living == 0 {
+            self.emptied.notify_all();
+        }
+    }
+
+    /// Waits until no instance is left, at most `patience`; the number that is left.
+    pub fn wait_empty(&self, patience: Duration) -> usize {
+        let deadline = Instant::now() + patience;
+        let mut living = self.living.lock();
+        while *living > 0 && !self.emptied.wait_until(&mut living, deadline).timed_out() {}
+        *living
+    }
+
+    /// Says that an instance has become reachable for patches, see [`Node::instance_changes`].
+    pub fn announce(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Waits until an instance has become reachable since the last call.
+    pub async fn instance_changes(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Asks for the end of the node, with the exit code of the process. The first code counts.
+    pub fn request_stop(&self, exit_code: u8) {
+        if !self.stopping.swap(true, Ordering::SeqCst) {
+            self.exit_code.store(usize::from(exit_code), Ordering::SeqCst);
+        }
+        self.stop_bell.notify_one();
+    }
+
+    /// Waits until somebody has called [`Node::request_stop`]; the exit code.
+    pub async fn stop_requested(&self) -> u8 {
+        while !self.stopping.load(Ordering::SeqCst) {
+            self.stop_bell.notified().await;
+        }
+        self.exit_code.load(Ordering::SeqCst) as u8
+    }
+
+    /// Stops timers and workers. Instances that still live are lost.
+    pub fn stop_threads(&self) {
+        self.timers.stop();
+        self.queue.stop();
+    }
+}

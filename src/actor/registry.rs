@@ -1,0 +1,141 @@
+//! Who is alive: handles and names. Handles are given out as skynet does, because people type them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::actor::address::Handle;
+use crate::actor::instance::Instance;
+
+/// The living instances by handle, and the names that they go by.
+pub struct Registry {
+    inner: RwLock<Inner>,
+}
+
+struct Inner {
+    /// A power of two of slots; a handle lives in slot `handle % len`.
+    slots: Vec<Option<Arc<Instance>>>,
+    next: u32,
+    count: usize,
+    names: HashMap<String, Handle>,
+    /// The names of each handle that has any.
+    named: HashMap<Handle, Vec<String>>,
+    /// The listed instances of each service.
+    services: HashMap<String, BTreeMap<Handle, Arc<Instance>>>,
+}
+
+/// Handles are 24 bits, as in skynet (the byte above is the harbor).
+const LARGEST: u32 = 0x00ff_ffff;
+
+impl Registry {
+    /// An empty registry whose first handle is `first`.
+    pub fn new(first: u32) -> Registry {
+        Registry {
+            inner: RwLock::new(Inner {
+                slots: vec![None; 16],
+                next: first,
+                count: 0,
+                names: HashMap::new(),
+                named: HashMap::new(),
+                services: HashMap::new(),
+            }),
+        }
+    }
+
+    /// Enters a new instance under the next free handle, or under `wanted`, which must be free.
+    pub fn enter(&self, wanted: Option<Handle>, make: impl FnOnce(Handle) -> Arc<Instance>) -> Arc<Instance> {
+        let mut inner = self.inner.write();
+        if inner.count + 1 > inner.slots.len() / 2 {
+            inner.grow();
+        }
+        let handle = wanted.unwrap_or_else(|| inner.free_handle());
+        let instance = make(handle);
+        let slot = inner.slot(handle);
+        inner.slots[slot] = Some(instance.clone());
+        inner.count += 1;
+        if instance.identity.listed {
+            let service = instance.identity.service.clone();
+            inner.services.entry(service).or_default().insert(handle, instance.clone());
+        }
+        instance
+    }
+
+    /// The instance with this handle, if it lives.
+    pub fn get(&self, handle: Handle) -> Option<Arc<Instance>> {
+        let inner = self.inner.read();
+        let instance = inner.slots[inner.slot(handle)].as_ref()?;
+        (instance.identity.handle == handle).then(|| instance.clone())
+    }
+
+    /// Takes an instance out, with every name that it has.
+    pub fn remove(&self, handle: Handle) {
+        let mut inner = self.inner.write();
+        let slot = inner.slot(handle);
+        let Some(instance) = inner.slots[slot].take_if(|i| i.identity.handle == handle) else { return };
+        inner.count -= 1;
+        for name in inner.named.remove(&handle).unwrap_or_default() {
+            inner.names.remove(&name);
+        }
+        if let Some(peers) = inner.services.get_mut(&instance.identity.service) {
+            peers.remove(&handle);
+            if peers.is_empty() {
+                inner.services.remove(&instance.identity.service);
+            }
+        }
+    }
+
+    /// Every living instance, by rising handle.
+    pub fn all(&self) -> Vec<Arc<Instance>> {
+        let mut all: Vec<_> = self.inner.read().slots.iter().flatten().cloned().collect();
+        all.sort_by_key(|instance| instance.identity.handle);
+        all
+    }
+
+    /// The living, listed instances of one service, by rising handle.
+    pub fn of_service(&self, service: &str) -> Vec<Arc<Instance>> {
+        self.inner.read().services.get(service).map(|peers| peers.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Gives a name (`.db`, `SIMPLEDB`) to a handle; false if the name is taken, which keeps its first owner.
+    pub fn name(&self, name: &str, handle: Handle) -> bool {
+        let mut inner = self.inner.write();
+        if inner.names.contains_key(name) {
+            return false;
+        }
+        inner.names.insert(name.to_owned(), handle);
+        inner.named.entry(handle).or_default().push(name.to_owned());
+        true
+    }
+
+    /// The handle behind a name.
+    pub fn find(&self, name: &str) -> Option<Handle> {
+        self.inner.read().names.get(name).copied()
+    }
+}
+
+impl Inner {
+    fn slot(&self, handle: Handle) -> usize {
+        handle.0 as usize & (self.slots.len() - 1)
+    }
+
+    fn free_handle(&mut self) -> Handle {
+        loop {
+            let handle = Handle(self.next);
+            self.next = if self.next >= LARGEST { 1 } else { self.next + 1 };
+            if self.slots[self.slot(handle)].is_none() {
+                return handle;
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        let mut slots = vec![None; self.slots.len() * 2];
+        let mask = slots.len() - 1;
+        for instance in self.slots.drain(..).flatten() {
+            let slot = instance.identity.handle.0 as usize & mask;
+            slots[slot] = Some(instance);
+        }
+        self.slots = slots;
+    }
+}

@@ -1,0 +1,300 @@
+//! The archive: the history as files and as a journal, for people and scripts. Everything in it is written here, and all
+//! of it can be written again from the history.
+//!
+//! A patch becomes `<service>/<number>-<UTC time>-<name>.lua` with its exact bytes, the same name with `.diff`, and a line
+//! of `journal.jsonl`. Trouble (a full disk, a missing permission) is an error value and costs nothing: the history has the
+//! bytes, and the caller tries again later. All calls block.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::hotfix::history::{History, HistoryError};
+use crate::hotfix::record::{ArchivedAs, NameError, PatchId, Record, Shown, check_name};
+
+mod claim;
+mod files;
+mod journal;
+#[cfg(test)]
+mod tests;
+
+pub use claim::{Claim, Reread};
+use claim::{Claimed, claimed_name};
+use journal::Journal;
+
+/// The archive of one node.
+#[derive(Debug)]
+pub struct Archive {
+    root: PathBuf,
+    journal: Journal,
+}
+
+/// Why something did not get into the archive.
+#[derive(Debug, Error)]
+pub enum ArchiveError {
+    /// A file could not be written, read or moved.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as it follows "cannot".
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The history could not be read or written.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// A name that must not become part of a path.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+impl ArchiveError {
+    /// For `map_err`: what was tried with which file.
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArchiveError {
+        let path = path.to_owned();
+        move |source| ArchiveError::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+}
+
+impl Archive {
+    /// Opens the archive in `root`, which is created if it is missing. A journal that ends in half a line is cut back to
+    /// its last whole one, and what the history has beyond that is written: a missing journal is written anew.
+    ///
+    /// # Errors
+    /// When the directory or the journal cannot be read or written, or the history cannot be read.
+    pub fn open(root: &Path, history: &History) -> Result<Archive, ArchiveError> {
+        fs::create_dir_all(root).map_err(ArchiveError::io("create the archive", root))?;
+        let mut archive = Archive {
+            root: root.to_owned(),
+            journal: Journal::open(root, history)?,
+        };
+        archive.write_journal(history)?;
+        Ok(archive)
+    }
+
+    /// Writes the journal's lines for everything that the history has and the journal does not. To be called after each
+    /// `History::finish` and `History::event`; a failed call is made up for by the next.
+    ///
+    /// # Errors
+    /// When the journal cannot be written or the history cannot be read.
+    pub fn write_journal(&mut self, history: &History) -> Result<(), ArchiveError> {
+        self.journal.catch_up(history)
+    }
+
+    /// Moves the handled file at `path` into the archive, unless other bytes have been saved under its name meanwhile,
+    /// and writes ARCHIVED into the history. May be called again for the same patch after an error or a crash.
+    ///
+    /// `reread` reads the file once more while nobody can find it any more; see [`Reread`].
+    ///
+    /// # Errors
+    /// When the archive or the history cannot be written. Nothing is lost then: the file is where it was, or beside it
+    /// under the dot name that the next call looks for.
+    pub fn take(
+        &self,
+        history: &mut History,
+        id: PatchId,
+        path: &Path,
+        reread: Reread<'_>,
+    ) -> Result<Claim, ArchiveError> {
+        let shown = history.show(id)?.ok_or(HistoryError::Unknown(id))?;
+        let place = self.place(&shown.record)?;
+        let claimed_path = path.with_file_name(claimed_name(&shown.record.name, id));
+        let claim = match claim::claim(path, &claimed_path, &shown, reread)? {
+            Claimed::Same => {
+                self.store_claimed(&place, &shown, &claimed_path)?;
+                Claim::Archived
+            }
+            Claimed::Other => {
+                let leftover = self.put_back(&claimed_path, path, &shown.record.service, id)?;
+                self.store(&place, &shown)?;
+                Claim::Changed { leftover }
+            }
+            Claimed::Missing => {
+                self.store(&place, &shown)?;
+                Claim::Missing
+            }
+            Claimed::Kept { why } => {
+                self.store(&place, &shown)?;
+                Claim::Kept { why }
+            }
+        };
+        history.archived(id, &ArchivedAs { file: place.file })?;
+        Ok(claim)
+    }
+
+    /// Writes a patch into the archive, whatever became of its file, and ARCHIVED into the history: for `keep` mode and for
+    /// patches that were injected by hand.
+    ///
+    /// # Errors
+    /// When the archive or the history cannot be written.
+    pub fn copy(&self, history: &mut History, id: PatchId) -> Result<(), ArchiveError> {
+        let shown = history.show(id)?.ok_or(HistoryError::Unknown(id))?;
+        let place = self.place(&shown.record)?;
+        self.store(&place, &shown)?;
+        history.archived(id, &ArchivedAs { file: place.file })?;
+        Ok(())
+    }
+
+    /// At start, before `hotfix_dir` is scanned: finishes the claims that a killed node left in its service folders. A
+    /// file whose patch was handled goes to the archive; any other goes back under its name. One result per claim.
+    pub fn finish_claims(
+        &self,
+        history: &mut History,
+        hotfix_dir: &Path,
+        reread: Reread<'_>,
+    ) -> Vec<(PathBuf, Result<Claim, ArchiveError>)> {
+        claim::leftovers(hotfix_dir)
+            .into_iter()
+            // A folder may have two names (a link to it): the second finds nothing any more.
+            .filter(claim::Left::is_there)
+            .map(|left| {
+                let finished = self.finish_claim(history, &left, reread);
+                (left.path, finished)
+            })
+            .collect()
+    }
+
+    fn finish_claim(
+        &self,
+        history: &mut History,
+        left: &claim::Left,
+        reread: Reread<'_>,
+    ) -> Result<Claim, ArchiveError> {
+        let shown = history.show(left.id)?;
+        let is_its_patch = shown.is_some_and(|Shown { record, .. }| {
+            record.is_for_archive() && record.service == left.service && record.name == left.name
+        });
+        if is_its_patch {
+            return self.take(history, left.id, &left.path, reread);
+        }
+        let leftover = self.put_back(&left.claimed_path(), &left.path, &left.service, left.id)?;
+        Ok(Claim::Changed { leftover })
+    }
+
+    /// Writes again what is missing of the archive: the files of every patch that was in it, and the journal if it is
+    /// gone. Says how many patches' files were missing.
+    ///
+    /// # Errors
+    /// When the archive cannot be written or the history cannot be read.
+    pub fn rebuild(&mut self, history: &History) -> Result<u64, ArchiveError> {
+        let mut rebuilt = 0;
+        for id in history.archived_ids()? {
+            let shown = history.show(id)?.ok_or(HistoryError::Unknown(id))?;
+            let place = self.place(&shown.record)?;
+            if !place.lua().exists() || !place.diff().exists() {
+                self.store(&place, &shown)?;
+                rebuilt += 1;
+            }
+        }
+        self.journal = Journal::open(&self.root, history)?;
+        self.write_journal(history)?;
+        Ok(rebuilt)
+    }
+
+    fn place(&self, record: &Record) -> Result<Place, ArchiveError> {
+        let file = file_name(record)?;
+        Ok(Place {
+            path: self.root.join(&file),
+            file,
+        })
+    }
+
+    /// Writes a patch's files from the history's bytes.
+    fn store(&self, place: &Place, shown: &Shown) -> Result<(), ArchiveError> {
+        files::write(&place.lua(), &shown.bytes)
+            .map_err(ArchiveError::io("write the archived patch", &place.lua()))?;
+        self.store_diff(place, shown)
+    }
+
+    /// Makes the claimed file itself the archived one, which keeps its owner and times. A link, a file that has other
+    /// names too, or one on another file system would not stay what was handled: those are written from the history.
+    fn store_claimed(
+        &self,
+        place: &Place,
+        shown: &Shown,
+        claimed_path: &Path,
+    ) -> Result<(), ArchiveError> {
+        let moved = files::move_whole(claimed_path, &place.lua())
+            .map_err(ArchiveError::io("move the patch to", &place.lua()))?;
+        if moved {
+            return self.store_diff(place, shown);
+        }
+        self.store(place, shown)?;
+        fs::remove_file(claimed_path).map_err(ArchiveError::io(
+            "remove the archived patch's file",
+            claimed_path,
+        ))
+    }
+
+    fn store_diff(&self, place: &Place, shown: &Shown) -> Result<(), ArchiveError> {
+        files::write(&place.diff(), shown.diff.as_bytes())
+            .map_err(ArchiveError::io("write the patch's diff", &place.diff()))
+    }
+
+    /// Gives a claimed file that holds unhandled bytes its name back, unless a newer file has that name: then it is kept
+    /// in the archive, and its path there is returned.
+    fn put_back(
+        &self,
+        claimed_path: &Path,
+        path: &Path,
+        service: &str,
+        id: PatchId,
+    ) -> Result<Option<PathBuf>, ArchiveError> {
+        match files::rename_new(claimed_path, path) {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                check_name(service)?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let base = format!("{:06}-{}-{name}", id.0, compact(jiff::Timestamp::now()));
+                files::move_aside(claimed_path, &self.root.join(service), &base)
+                    .map(Some)
+                    .map_err(ArchiveError::io("keep the unhandled file", claimed_path))
+            }
+            Err(error) => Err(ArchiveError::io("put the changed file back to", path)(
+                error,
+            )),
+        }
+    }
+}
+
+/// Where a patch's files are.
+struct Place {
+    /// Inside the archive.
+    file: String,
+    path: PathBuf,
+}
+
+impl Place {
+    fn lua(&self) -> PathBuf {
+        self.path.clone()
+    }
+
+    fn diff(&self) -> PathBuf {
+        self.path.with_extension("diff")
+    }
+}
+
+/// A patch's path inside the archive.
+fn file_name(record: &Record) -> Result<String, NameError> {
+    check_name(&record.service)?;
+    check_name(&record.name)?;
+    let stem = record.name.strip_suffix(".lua").unwrap_or(&record.name);
+    let time = compact(record.time);
+    Ok(format!(
+        "{}/{:06}-{time}-{stem}.lua",
+        record.service, record.id.0
+    ))
+}
+
+/// A time as file names have it: `20261122T125801Z`.
+fn compact(time: jiff::Timestamp) -> impl std::fmt::Display {
+    time.strftime("%Y%m%dT%H%M%SZ")
+}

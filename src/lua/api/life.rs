@@ -1,0 +1,157 @@
+//! Services: launching, ending, naming.
+
+#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+use tracing::info;
+
+use crate::actor::address::Handle;
+use crate::actor::message::Message;
+use crate::lua::api::wait::{check_can_wait, register_wait};
+use crate::lua::codec;
+use crate::lua::context::{self, Context};
+use crate::lua::launch::{Launch, Parent};
+use crate::lua::values::{self, lua_functions};
+
+/// `LAUNCH` with what a caller gave: the first word is the script, the rest its arguments. White space separates, as in skynet.
+unsafe fn words(l: *mut lua_State, context: &Context) -> Option<(String, String)> {
+    let count = ffi::lua_gettop(l);
+    for index in 1..=count {
+        if values::bytes(l, index).is_none() {
+            context.raise(l, format_args!("a service's name and arguments are strings and numbers (argument {index} is not)"));
+        }
+    }
+    let all: Vec<String> = (1..=count).filter_map(|index| values::text(l, index)).collect();
+    let all = all.join(" ");
+    let mut words = all.split_whitespace();
+    let service = words.next()?.to_owned();
+    Some((service, words.collect::<Vec<_>>().join(" ")))
+}
+
+/// Launches what the arguments name; false if they name nothing.
+unsafe fn launch_words(l: *mut lua_State, context: &Context, parent: Option<Parent>) -> Option<Handle> {
+    let (service, args) = words(l, context)?;
+    Some(context.host.launch(Launch { service, args, parent, own: None }))
+}
+
+unsafe extern "C-unwind" fn launched(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
+    let context = context::of(l);
+    // SAFETY: as in `message::answer_or_raise`.
+    match &*context.incoming.get() {
+        Some(Message { kind: crate::actor::message::kind::RESPONSE, data, .. }) => {
+            codec::unpack(l, &*std::ptr::from_ref::<[u8]>(data))
+        }
+        _ => context.raise(l, format_args!("call failed")),
+    }
+}
+
+unsafe fn refuse_on_trial(l: *mut lua_State, context: &Context, what: &str) {
+    if context.on_trial() {
+        context.raise(l, format_args!("a patch may not {what}; put it into skynet.fork, which starts once the patch is applied"));
+    }
+}
+
+lua_functions! {
+    /// `newservice(name, ...)` → its handle when its start function has returned; nil if it has ended by itself in there.
+    pub fn newservice(l, context) {
+        check_can_wait(l, context, "skynet.newservice");
+        let session = context.next_session();
+        let parent = Parent::Instance { handle: context.handle(), session };
+        if launch_words(l, context, Some(parent)).is_none() {
+            context.raise(l, format_args!("newservice needs a service's name"));
+        }
+        register_wait(l, session);
+        ffi::lua_yieldk(l, 0, 0, Some(launched))
+    }
+
+    /// `launch(name, ...)` → its handle at once.
+    pub fn launch(l, context) {
+        refuse_on_trial(l, context, "launch a service");
+        let Some(handle) = launch_words(l, context, None) else { return 0 };
+        ffi::lua_pushinteger(l, i64::from(handle.0));
+        1
+    }
+
+    /// `starting()`: there is a start function, which runs after the script.
+    pub fn starting(_l, context) {
+        context.has_start.set(true);
+        0
+    }
+
+    /// `started()`: the start function has returned.
+    pub fn started(_l, context) {
+        context.ready.set(true);
+        0
+    }
+
+    /// `failed(why)`: the start function has raised. The instance ends.
+    pub fn failed(l, context) {
+        let why = values::text(l, 1).unwrap_or_default();
+        if let Some(parent) = context.parent.take() {
+            parent.fail(&context.host, context.handle(), why);
+        }
+        context.ending.set(true);
+        0
+    }
+
+    /// `exit()`: ends this instance; never returns to a coroutine of the scheduler's.
+    pub fn exit(l, context) {
+        refuse_on_trial(l, context, "end its service");
+        if !context.ending.replace(true) {
+            info!(handle = context.handle().0, "KILL self");
+        }
+        if context.running.get() == l && ffi::lua_isyieldable(l) != 0 {
+            context.waits.set(true);
+            return ffi::lua_yieldk(l, 0, 0, None);
+        }
+        context.raise(l, format_args!("the service has ended (skynet.exit)"))
+    }
+
+    /// `kill(handle)` → whether it lived.
+    pub fn kill(l, context) {
+        refuse_on_trial(l, context, "kill a service");
+        let handle = Handle(u32::try_from(values::integer(l, 1).unwrap_or_default()).unwrap_or_default());
+        let killed = context.host.node.kill(handle);
+        if killed {
+            info!(handle = context.handle().0, "KILL :{:x}", handle.0);
+        }
+        ffi::lua_pushboolean(l, c_int::from(killed));
+        1
+    }
+
+    /// `abort()`: ends the node.
+    pub fn abort(l, context) {
+        refuse_on_trial(l, context, "stop the node");
+        context.host.node.request_stop(0);
+        0
+    }
+
+    /// `name(name, handle)` → whether it was free.
+    pub fn name(l, context) {
+        let Some(Ok(handle)) = values::integer(l, 2).map(u32::try_from) else {
+            context.raise(l, format_args!("a name is given to a handle"))
+        };
+        let named = match std::str::from_utf8(values::bytes(l, 1).unwrap_or_default()) {
+            Ok(name) => context.host.node.registry().name(name, Handle(handle)),
+            Err(_) => context.raise(l, format_args!("a name is UTF-8 text")),
+        };
+        ffi::lua_pushboolean(l, c_int::from(named));
+        1
+    }
+
+    /// `find(name)` → its handle, or nothing.
+    pub fn find(l, context) {
+        let name = std::str::from_utf8(values::bytes(l, 1).unwrap_or_default()).unwrap_or_default();
+        let Some(handle) = context.host.node.registry().find(name) else { return 0 };
+        ffi::lua_pushinteger(l, i64::from(handle.0));
+        1
+    }
+
+    /// `address()` → this instance's handle.
+    pub fn address(l, context) {
+        ffi::lua_pushinteger(l, i64::from(context.handle().0));
+        1
+    }
+}

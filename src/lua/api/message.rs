@@ -1,0 +1,253 @@
+//! Sending, calling, answering.
+
+#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::actor::address::Handle;
+use crate::actor::message::{Message, kind};
+use crate::lua::api::buffers::take_payload;
+use crate::lua::api::wait::{check_can_wait, register_wait};
+use crate::lua::codec;
+use crate::lua::context::{self, Context, Request};
+use crate::lua::values::{self, lua_functions};
+
+/// An address as Lua gives it: a handle, `:0000000a`, or a name. `None` is a name that nobody has.
+unsafe fn address(l: *mut lua_State, context: &Context, index: c_int) -> Option<Handle> {
+    match ffi::lua_type(l, index) {
+        ffi::LUA_TNUMBER => match values::integer(l, index) {
+            Some(n) if n > 0 && n <= i64::from(u32::MAX) => Some(Handle(n as u32)),
+            _ => {
+                let shown = ffi::lua_tonumberx(l, index, std::ptr::null_mut());
+                context.raise(l, format_args!("Invalid service address {shown}"))
+            }
+        },
+        ffi::LUA_TSTRING => {
+            let text = std::str::from_utf8(values::bytes(l, index).unwrap_or_default()).unwrap_or("?");
+            if text.starts_with(':') { Handle::parse(text) } else { context.host.node.registry().find(text) }
+        }
+        other => {
+            let name = std::ffi::CStr::from_ptr(ffi::lua_typename(l, other)).to_str().unwrap_or("?");
+            context.raise(l, format_args!("dest address type ({name}) must be a string or number."))
+        }
+    }
+}
+
+/// The address of a message that must arrive: raises if it cannot.
+unsafe fn raise_invalid(l: *mut lua_State, context: &Context, index: c_int) -> ! {
+    if ffi::lua_type(l, index) == ffi::LUA_TNUMBER {
+        let handle = Handle(values::integer(l, index).unwrap_or_default() as u32);
+        context.raise(l, format_args!("call to invalid address {handle}"))
+    }
+    let text = std::str::from_utf8(values::bytes(l, index).unwrap_or_default()).unwrap_or("?");
+    context.raise(l, format_args!("call to invalid address {text}"))
+}
+
+unsafe fn message_kind(l: *mut lua_State, context: &Context, index: c_int) -> u8 {
+    match values::integer(l, index).map(u8::try_from) {
+        Some(Ok(kind)) => kind,
+        _ => context.raise(l, format_args!("message type must be an integer from 0 to 255")),
+    }
+}
+
+/// Sends, or withholds the message until the patch that sends it is committed; false if nobody lives there.
+pub fn post(context: &Context, to: Handle, message: Message) -> bool {
+    let Some(instance) = context.host.node.registry().get(to) else { return false };
+    if let Some(trial) = context.trial.borrow_mut().as_mut() {
+        trial.messages.push((instance, message));
+        return true;
+    }
+    context.host.node.post(&instance, message).is_ok()
+}
+
+/// Posts a request whose payload is `data` and registers this coroutine for the answer; false if nobody lives there.
+unsafe fn ask(l: *mut lua_State, context: &Context, to: Option<Handle>, kind: u8, data: Box<[u8]>) -> bool {
+    let session = context.next_session();
+    let message = Message { source: Some(context.handle()), session, kind, data };
+    if !to.is_some_and(|to| post(context, to, message)) {
+        return false;
+    }
+    register_wait(l, session);
+    true
+}
+
+/// Answers the current request; what `ret` returns.
+fn reply(context: &Context, request: Request, kind: u8, data: Box<[u8]>) -> bool {
+    let (Some(source), 1..) = (request.source, request.session) else { return false };
+    post(context, source, Message { source: Some(context.handle()), session: request.session, kind, data })
+}
+
+/// The request of the running coroutine, which is answered herewith; raises if there is none (any more).
+unsafe fn take_request(l: *mut lua_State, context: &Context) -> Request {
+    match context.request.take() {
+        Some(request) => request,
+        None => context.raise(l, format_args!("No session: this coroutine has no request to answer, or has answered it")),
+    }
+}
+
+/// Goes on after the answer to a call has come: its values.
+unsafe extern "C-unwind" fn call_answered(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
+    let context = context::of(l);
+    let answer = answer_or_raise(l, context);
+    codec::unpack(l, answer)
+}
+
+/// The same for a raw call: address and size of the bytes.
+unsafe extern "C-unwind" fn rawcall_answered(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
+    let context = context::of(l);
+    let answer = answer_or_raise(l, context);
+    ffi::lua_pushlightuserdata(l, answer.as_ptr().cast_mut().cast());
+    ffi::lua_pushinteger(l, answer.len() as i64);
+    2
+}
+
+unsafe fn answer_or_raise<'a>(l: *mut lua_State, context: &Context) -> &'a [u8] {
+    // SAFETY: the message stays in its place until the scheduler has come back from this resume.
+    match &*context.incoming.get() {
+        Some(message) if message.kind == kind::RESPONSE => &*std::ptr::from_ref::<[u8]>(&message.data),
+        _ => context.raise(l, format_args!("call failed")),
+    }
+}
+
+lua_functions! {
+    /// `send(address, kind, ...)` → 0, or nothing if nobody lives there.
+    pub fn send(l, context) {
+        let to = address(l, context, 1);
+        let kind = message_kind(l, context, 2);
+        let start = codec::pack(l, context, 3);
+        let data = codec::take(context, start);
+        let message = Message { source: Some(context.handle()), session: 0, kind, data };
+        let sent = to.is_some_and(|to| post(context, to, message));
+        sent_or_nothing(l, sent)
+    }
+
+    /// `rawsend(address, kind, bytes[, size])` → 0, or nothing.
+    pub fn rawsend(l, context) {
+        let to = address(l, context, 1);
+        let kind = message_kind(l, context, 2);
+        let data = take_payload(l, context, 3);
+        let message = Message { source: Some(context.handle()), session: 0, kind, data };
+        let sent = to.is_some_and(|to| post(context, to, message));
+        sent_or_nothing(l, sent)
+    }
+
+    /// `redirect(address, source, kind, session, bytes[, size])` → session, or nothing: a message in another's name.
+    pub fn redirect(l, context) {
+        let to = address(l, context, 1);
+        let source = if values::integer(l, 2) == Some(0) { None } else { address(l, context, 2) };
+        let kind = message_kind(l, context, 3);
+        let Some(Ok(session)) = values::integer(l, 4).map(u32::try_from) else {
+            context.raise(l, format_args!("session must be an integer that is not negative"))
+        };
+        let data = take_payload(l, context, 5);
+        let message = Message { source, session, kind, data };
+        if !to.is_some_and(|to| post(context, to, message)) {
+            return 0;
+        }
+        ffi::lua_pushinteger(l, i64::from(session));
+        1
+    }
+
+    /// `call(address, kind, ...)` → the values of the answer.
+    pub fn call(l, context) {
+        check_can_wait(l, context, "skynet.call");
+        let to = address(l, context, 1);
+        let kind = message_kind(l, context, 2);
+        let start = codec::pack(l, context, 3);
+        let data = codec::take(context, start);
+        if !ask(l, context, to, kind, data) {
+            raise_invalid(l, context, 1);
+        }
+        ffi::lua_yieldk(l, 0, 0, Some(call_answered))
+    }
+
+    /// `rawcall(address, kind, bytes[, size])` → bytes, size.
+    pub fn rawcall(l, context) {
+        check_can_wait(l, context, "skynet.rawcall");
+        let to = address(l, context, 1);
+        let kind = message_kind(l, context, 2);
+        let data = take_payload(l, context, 3);
+        if !ask(l, context, to, kind, data) {
+            raise_invalid(l, context, 1);
+        }
+        ffi::lua_yieldk(l, 0, 0, Some(rawcall_answered))
+    }
+
+    /// `ret([bytes[, size]])` → whether the answer found somebody.
+    pub fn ret(l, context) {
+        if context.request.get().is_none() {
+            take_request(l, context);
+        }
+        let data = take_payload(l, context, 1);
+        let request = take_request(l, context);
+        ffi::lua_pushboolean(l, c_int::from(reply(context, request, kind::RESPONSE, data)));
+        1
+    }
+
+    /// `retpack(...)`: the same with values.
+    pub fn retpack(l, context) {
+        let start = codec::pack(l, context, 1);
+        let request = take_request(l, context);
+        let data = codec::take(context, start);
+        ffi::lua_pushboolean(l, c_int::from(reply(context, request, kind::RESPONSE, data)));
+        1
+    }
+
+    /// `context()` → session, source of the current request.
+    pub fn context(l, context) {
+        let Some(request) = context.request.get() else { return 0 };
+        ffi::lua_pushinteger(l, i64::from(request.session));
+        ffi::lua_pushinteger(l, request.source.map_or(0, |source| i64::from(source.0)));
+        2
+    }
+
+    /// `ignoreret()`: the request gets no answer.
+    pub fn ignoreret(_l, context) {
+        context.request.take();
+        0
+    }
+
+    /// `defer()` → session, source: takes the request, to be answered later from anywhere with `answer`.
+    pub fn defer(l, context) {
+        let request = take_request(l, context);
+        if let (Some(source), 1..) = (request.source, request.session) {
+            context.deferred.borrow_mut().insert((source, request.session));
+        }
+        ffi::lua_pushinteger(l, i64::from(request.session));
+        ffi::lua_pushinteger(l, request.source.map_or(0, |source| i64::from(source.0)));
+        2
+    }
+
+    /// `answer(session, source, ok[, bytes[, size]])` → whether it found somebody.
+    pub fn answer(l, context) {
+        let (session, source) = deferred_request(l);
+        let ok = ffi::lua_toboolean(l, 3) != 0;
+        let data = if ok { take_payload(l, context, 4) } else { Box::default() };
+        let kind = if ok { kind::RESPONSE } else { kind::ERROR };
+        let waiting = context.deferred.borrow_mut().remove(&(source, session));
+        let found = waiting && reply(context, Request { source: Some(source), session }, kind, data);
+        ffi::lua_pushboolean(l, c_int::from(found));
+        1
+    }
+
+    /// `alive(session, source)` → whether who asked still lives.
+    pub fn alive(l, context) {
+        let (_, source) = deferred_request(l);
+        ffi::lua_pushboolean(l, c_int::from(context.host.node.registry().get(source).is_some()));
+        1
+    }
+}
+
+unsafe fn deferred_request(l: *mut lua_State) -> (u32, Handle) {
+    let number = |index| u32::try_from(values::integer(l, index).unwrap_or_default()).unwrap_or_default();
+    (number(1), Handle(number(2)))
+}
+
+unsafe fn sent_or_nothing(l: *mut lua_State, sent: bool) -> c_int {
+    if sent {
+        ffi::lua_pushinteger(l, 0);
+    }
+    c_int::from(sent)
+}

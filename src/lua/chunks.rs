@@ -1,0 +1,241 @@
+//! Lua files, read once and compiled once per process: the same text under the same name is the same chunk, for every VM.
+//!
+//! A file is compiled with a probe: its last statement hands a closure over all its file-level locals to the VM, so that a patch
+//! finds the very variables later, even those that no function of the file captures. (The price: such a value lives as long as its
+//! instance.) The probe stands on existing lines, so no line number moves.
+
+#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_int, c_void};
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use mlua::ffi::{self, lua_State};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use crate::lua::values;
+use crate::patch::source::Source;
+use crate::patch::syntax::{Outline, outline};
+
+/// One compiled file.
+#[derive(Debug)]
+pub struct Chunk {
+    /// As error messages name it.
+    pub label: String,
+    /// The text that was compiled (without the probe).
+    pub text: Vec<u8>,
+    /// SHA-256 of the file's bytes, hexadecimal.
+    pub sha256: String,
+    /// Its locals and functions.
+    pub outline: Outline,
+    /// Whether it hands its locals to the VM.
+    pub probed: bool,
+    bytecode: Vec<u8>,
+}
+
+/// The global through which the probe gets the function it calls (the boot code puts it there); it takes it away at once.
+const KEEPER: &str = "__hotlua_keep";
+
+/// How the names of files of the built-in library begin.
+pub const BUILTIN: &str = "hotlua:";
+
+/// Locals per probe: one function may have 255 upvalues and about as many registers.
+const PROBE_WIDTH: usize = 200;
+
+/// The chunks of all files that were read.
+#[derive(Default)]
+pub struct Chunks {
+    known: Mutex<HashMap<(String, String), Arc<Chunk>>>,
+    files: Mutex<HashMap<PathBuf, Seen>>,
+}
+
+/// A file that was read, and what its directory entry said then.
+struct Seen {
+    modified: SystemTime,
+    length: u64,
+    chunk: Arc<Chunk>,
+}
+
+/// How long after its last change a file's time stamp is not trusted: two saves within one tick of the file system's clock look alike.
+const RACY: Duration = Duration::from_secs(2);
+
+impl Chunks {
+    /// Reads and compiles a file, or gives what it gave before if the file has not changed.
+    ///
+    /// # Errors
+    /// The compiler's message with file and line, or why the file cannot be read.
+    ///
+    /// # Safety
+    /// `l` is live, with room for a few values, inside a protected call.
+    pub unsafe fn file(&self, l: *mut lua_State, path: &Path, label: &str) -> Result<Arc<Chunk>, String> {
+        let describe = |e: std::io::Error| format!("cannot open {label}: {e}");
+        let metadata = std::fs::metadata(path).map_err(describe)?;
+        if let Some(chunk) = self.unchanged(path, &metadata) {
+            return Ok(chunk);
+        }
+        let bytes = std::fs::read(path).map_err(describe)?;
+        let chunk = self.text(l, &bytes, label)?;
+        if let Ok(modified) = metadata.modified()
+            && SystemTime::now().duration_since(modified).is_ok_and(|age| age > RACY)
+        {
+            let seen = Seen { modified, length: metadata.len(), chunk: chunk.clone() };
+            self.files.lock().insert(path.to_owned(), seen);
+        }
+        Ok(chunk)
+    }
+
+    fn unchanged(&self, path: &Path, now: &Metadata) -> Option<Arc<Chunk>> {
+        let files = self.files.lock();
+        let seen = files.get(path)?;
+        (now.len() == seen.length && now.modified().ok()? == seen.modified).then(|| seen.chunk.clone())
+    }
+
+    /// Compiles a text, or gives the chunk that the same text under the same label gave before.
+    ///
+    /// # Errors
+    /// The compiler's message with file and line.
+    ///
+    /// # Safety
+    /// As [`Chunks::file`].
+    pub unsafe fn text(&self, l: *mut lua_State, bytes: &[u8], label: &str) -> Result<Arc<Chunk>, String> {
+        let sha256 = hex::encode(Sha256::digest(bytes));
+        let key = (label.to_owned(), sha256);
+        if let Some(chunk) = self.known.lock().get(&key) {
+            return Ok(chunk.clone());
+        }
+        let source = Source::new(bytes).map_err(|why| format!("{label}: {why}"))?;
+        let chunk = Arc::new(compile(l, source, label, key.1.clone())?);
+        self.known.lock().insert(key, chunk.clone());
+        Ok(chunk)
+    }
+
+    /// A file of the built-in library, compiled; not searched for and without probe.
+    ///
+    /// # Errors
+    /// As [`Chunks::text`].
+    ///
+    /// # Safety
+    /// As [`Chunks::file`].
+    pub unsafe fn builtin(&self, l: *mut lua_State, text: &'static str, name: &str) -> Result<Arc<Chunk>, String> {
+        let key = (format!("{BUILTIN}{}.lua", name.replace('.', "/")), String::new());
+        if let Some(chunk) = self.known.lock().get(&key) {
+            return Ok(chunk.clone());
+        }
+        let chunk = Arc::new(compile(l, Source::new(text.as_bytes())?, &key.0, String::new())?);
+        self.known.lock().insert(key, chunk.clone());
+        Ok(chunk)
+    }
+
+    /// Forgets what directory entries said, so that every file is read again. Chunks of equal text stay shared.
+    pub fn distrust_stamps(&self) {
+        self.files.lock().clear();
+    }
+}
+
+impl Chunk {
+    /// Pushes the main function of this chunk, ready to be called in this VM; false with an error message pushed if there is no memory.
+    ///
+    /// # Safety
+    /// As [`Chunks::file`].
+    pub unsafe fn push(&self, l: *mut lua_State) -> bool {
+        load(l, &self.bytecode, &self.label, c"b")
+    }
+}
+
+/// Pushes the function that `text` is, or the compiler's message; true if it is a function. `mode` as for `luaL_loadbufferx`.
+///
+/// # Safety
+/// `l` is live, with room for a few values.
+pub unsafe fn load(l: *mut lua_State, text: &[u8], label: &str, mode: &std::ffi::CStr) -> bool {
+    let name = CString::new(format!("@{}", label.replace('\0', "?"))).unwrap_or_default();
+    ffi::luaL_loadbufferx(l, text.as_ptr().cast(), text.len(), name.as_ptr(), mode.as_ptr()) == ffi::LUA_OK
+}
+
+unsafe fn compile(l: *mut lua_State, source: Source, label: &str, sha256: String) -> Result<Chunk, String> {
+    if !load(l, source.bytes(), label, c"t") {
+        let message = values::text(l, -1).unwrap_or_default();
+        ffi::lua_pop(l, 1);
+        return Err(explain(&source, label, message));
+    }
+    if label.starts_with(BUILTIN) {
+        let bytecode = dump(l);
+        return Ok(Chunk { label: label.to_owned(), text: source.bytes().to_vec(), sha256, outline: Outline::default(), probed: false, bytecode });
+    }
+    let outline = outline(source.bytes());
+    // Where the probe does not fit (200 locals already, a label at the very end) the file runs without: its captured locals still bind.
+    let probed = load(l, &with_probe(source.bytes(), &outline), label, c"t");
+    if probed {
+        ffi::lua_remove(l, -2);
+    } else {
+        ffi::lua_pop(l, 1);
+    }
+    let bytecode = dump(l);
+    Ok(Chunk { label: label.to_owned(), text: source.bytes().to_vec(), sha256, outline, probed, bytecode })
+}
+
+/// The bytecode of the function on top of the stack (popped), with names and lines: patches need them.
+unsafe fn dump(l: *mut lua_State) -> Vec<u8> {
+    let mut bytecode: Vec<u8> = Vec::new();
+    ffi::lua_dump(l, append, (&raw mut bytecode).cast(), 0);
+    ffi::lua_pop(l, 1);
+    bytecode
+}
+
+unsafe extern "C-unwind" fn append(_l: *mut lua_State, part: *const c_void, length: usize, to: *mut c_void) -> c_int {
+    // The dump ends with an empty part without address.
+    if length == 0 {
+        return 0;
+    }
+    // SAFETY: `to` is the vector that `dump` passes, and `part` is `length` bytes of Lua's.
+    let to = &mut *to.cast::<Vec<u8>>();
+    to.extend_from_slice(std::slice::from_raw_parts(part.cast::<u8>(), length));
+    0
+}
+
+/// Adds to a compiler's message what a person would not see: a look-alike character on the line that it names.
+pub fn explain(source: &Source, label: &str, message: String) -> String {
+    let line = message.strip_prefix(label).and_then(|rest| rest.strip_prefix(':')).and_then(|rest| rest.split(':').next());
+    match line.and_then(|line| line.parse().ok()).and_then(|line| source.look_alike_on(line)) {
+        Some(hint) => format!("{message}: {hint}"),
+        None => message,
+    }
+}
+
+fn with_probe(text: &[u8], outline: &Outline) -> Vec<u8> {
+    let mut probed = format!("local __keep=_ENV[{KEEPER:?}];_ENV[{KEEPER:?}]=nil;").into_bytes();
+    probed.extend_from_slice(&text[..outline.tail]);
+    if !outline.returns {
+        // The text may end in a comment.
+        probed.push(b'\n');
+    }
+    let names: Vec<&str> = outline.locals.iter().map(|local| local.name.as_str()).collect();
+    for group in names.chunks(PROBE_WIDTH) {
+        probed.extend_from_slice(format!("__keep(function()return {} end)", group.join(",")).as_bytes());
+    }
+    probed.push(b' ');
+    probed.extend_from_slice(&text[outline.tail..]);
+    probed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_probe;
+    use crate::patch::syntax::outline;
+
+    fn probed(text: &str) -> String {
+        String::from_utf8(with_probe(text.as_bytes(), &outline(text.as_bytes()))).unwrap()
+    }
+
+    #[test]
+    fn the_probe_moves_no_line() {
+        let head = "local __keep=_ENV[\"__hotlua_keep\"];_ENV[\"__hotlua_keep\"]=nil;";
+        let text = "local a = 1\nlocal b\nreturn a -- x";
+        assert_eq!(probed(text), format!("{head}local a = 1\nlocal b\n__keep(function()return a,b end) return a -- x"));
+        assert_eq!(probed("local a -- x"), format!("{head}local a -- x\n__keep(function()return a end) "));
+        assert_eq!(probed("return 1"), format!("{head} return 1"));
+    }
+}

@@ -1,0 +1,191 @@
+//! What one VM knows about its place in the node. Reached from any of its coroutines through Lua's extra space, so every function
+//! that Lua calls finds it in a nanosecond. Interior mutability throughout: Rust and Lua call each other in turns.
+
+#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::fmt::Write;
+use std::sync::Arc;
+
+use mlua::ffi::{self, lua_State};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::actor::address::Handle;
+use crate::actor::instance::Instance;
+use crate::actor::message::Message;
+use crate::lua::files::Files;
+use crate::lua::host::Host;
+use crate::lua::launch::Parent;
+use crate::lua::memory::Memory;
+
+/// Whom a coroutine has to answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Who asked; `None` is the node.
+    pub source: Option<Handle>,
+    /// 0 if no answer is wanted.
+    pub session: u32,
+}
+
+/// What an error report says about the message during which it happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Occasion {
+    /// Who sent the message; 0 is the node.
+    pub source: u32,
+    /// Its session.
+    pub session: u32,
+    /// Its size in bytes.
+    pub size: usize,
+}
+
+/// The state of one instance that is not Lua's.
+pub struct Context {
+    /// What all instances share.
+    pub host: Arc<Host>,
+    /// This instance.
+    pub instance: Arc<Instance>,
+    /// The VM's heap.
+    pub memory: Box<Memory>,
+    /// The VM's main thread.
+    pub main: Cell<*mut lua_State>,
+    /// The last session given out.
+    pub session: Cell<u32>,
+    /// The coroutine that the scheduler resumed; null between messages.
+    pub running: Cell<*mut lua_State>,
+    /// Whom the running coroutine has to answer.
+    pub request: Cell<Option<Request>>,
+    /// Whom each suspended coroutine has to answer.
+    pub requests: RefCell<FxHashMap<*mut lua_State, Request>>,
+    /// Requests that a coroutine has put off (`response`) or forgotten: answered with an error at the latest when the instance ends.
+    pub deferred: RefCell<FxHashSet<(Handle, u32)>>,
+    /// The coroutine that yields has registered what it waits for.
+    pub waits: Cell<bool>,
+    /// The coroutine that is resumed was woken before its time.
+    pub woken: Cell<bool>,
+    /// Forks or wakeups may be queued.
+    pub stirred: Cell<bool>,
+    /// The instance is to end after this message.
+    pub ending: Cell<bool>,
+    /// Who waits for the start function to return.
+    pub parent: Cell<Option<Parent>>,
+    /// `skynet.start` was called, so the instance is ready only when that function has returned.
+    pub has_start: Cell<bool>,
+    /// The start function has returned, and nobody has acted on it yet.
+    pub ready: Cell<bool>,
+    /// The message that is being handled.
+    pub incoming: UnsafeCell<Option<Message>>,
+    /// What an error report calls it.
+    pub occasion: Cell<Occasion>,
+    /// Buffers that Lua holds as light userdata, by address.
+    pub buffers: RefCell<FxHashMap<usize, Box<[u8]>>>,
+    /// Where values are packed.
+    pub scratch: UnsafeCell<Vec<u8>>,
+    /// Idle coroutines.
+    pub idle: RefCell<Vec<*mut lua_State>>,
+    /// The texts behind the functions that live here.
+    pub files: RefCell<Files>,
+    /// What is withheld while a patch runs; `None` at other times.
+    pub trial: RefCell<Option<Trial>>,
+    text: UnsafeCell<String>,
+}
+
+/// What a running patch has done that the heap does not show: it leaves only when the patch is committed.
+#[derive(Default)]
+pub struct Trial {
+    /// What it printed.
+    pub output: Vec<u8>,
+    /// Messages that it sent.
+    pub messages: Vec<(Arc<Instance>, Message)>,
+    /// Timers that it set: (centiseconds, session).
+    pub timers: Vec<(u64, u32)>,
+}
+
+impl Context {
+    /// The context of an instance whose VM is not made yet.
+    pub fn new(host: Arc<Host>, instance: Arc<Instance>, parent: Option<Parent>) -> Context {
+        Context {
+            host,
+            instance,
+            memory: Box::new(Memory::new()),
+            main: Cell::new(std::ptr::null_mut()),
+            session: Cell::new(0),
+            running: Cell::new(std::ptr::null_mut()),
+            request: Cell::new(None),
+            requests: RefCell::default(),
+            deferred: RefCell::default(),
+            waits: Cell::new(false),
+            woken: Cell::new(false),
+            stirred: Cell::new(false),
+            ending: Cell::new(false),
+            parent: Cell::new(parent),
+            has_start: Cell::new(false),
+            ready: Cell::new(false),
+            incoming: UnsafeCell::new(None),
+            occasion: Cell::default(),
+            buffers: RefCell::default(),
+            scratch: UnsafeCell::default(),
+            idle: RefCell::default(),
+            files: RefCell::default(),
+            trial: RefCell::new(None),
+            text: UnsafeCell::default(),
+        }
+    }
+
+    /// This instance's handle.
+    pub fn handle(&self) -> Handle {
+        self.instance.identity.handle
+    }
+
+    /// The next session number: counts from 1, 31 bits, never 0.
+    pub fn next_session(&self) -> u32 {
+        let next = if self.session.get() >= i32::MAX as u32 { 1 } else { self.session.get() + 1 };
+        self.session.set(next);
+        next
+    }
+
+    /// Whether a patch runs just now.
+    pub fn on_trial(&self) -> bool {
+        self.trial.borrow().is_some()
+    }
+
+    /// Raises a Lua error: `text`, behind the author's file and line. The text is kept in the context so that no Rust value is
+    /// skipped by the jump.
+    ///
+    /// # Safety
+    /// `l` is a live coroutine of this VM, inside a function that Lua called; no value that needs dropping is alive in the caller.
+    pub unsafe fn raise(&self, l: *mut lua_State, text: std::fmt::Arguments<'_>) -> ! {
+        // SAFETY: nobody else holds a reference into `text`: it is only used here, and formatting calls nothing of ours.
+        let buffer = &mut *self.text.get();
+        buffer.clear();
+        // Writing into a String cannot fail.
+        let _ = buffer.write_fmt(text);
+        push_author(l);
+        ffi::lua_pushlstring(l, buffer.as_ptr().cast(), buffer.len());
+        ffi::lua_concat(l, 2);
+        ffi::lua_error(l)
+    }
+}
+
+/// Pushes `file:line: ` of the innermost Lua function that is not the built-in library's, or an empty string.
+unsafe fn push_author(l: *mut lua_State) {
+    let mut level = 1;
+    let mut ar: ffi::lua_Debug = std::mem::zeroed();
+    while ffi::lua_getstack(l, level, &mut ar) != 0 {
+        ffi::lua_getinfo(l, c"Sl".as_ptr(), &mut ar);
+        let source = std::slice::from_raw_parts(ar.source.cast::<u8>(), ar.srclen);
+        if ar.currentline > 0 && !source.starts_with(b"@hotlua:") {
+            ffi::luaL_where(l, level);
+            return;
+        }
+        level += 1;
+    }
+    ffi::lua_pushstring(l, c"".as_ptr());
+}
+
+/// The context of the VM that `l` belongs to.
+///
+/// # Safety
+/// `l` is a live coroutine of a VM made by `vm::open`; the reference is not kept beyond the current call.
+pub unsafe fn of<'a>(l: *mut lua_State) -> &'a Context {
+    &**ffi::lua_getextraspace(l).cast::<*const Context>()
+}

@@ -1,0 +1,110 @@
+//! What all instances share: settings, the environment, the compiled files, and the ways out of the workshop.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use crate::actor::address::Handle;
+use crate::actor::node::Node;
+use crate::lua::chunks::Chunks;
+use crate::patch::order::PostRoom;
+
+/// Settings of the workshop.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Directory that relative patterns are relative to.
+    pub base: PathBuf,
+    /// Where services are looked for: patterns with `?`.
+    pub services: Vec<String>,
+    /// Where `require` looks, before the built-in library: patterns with `?`.
+    pub lualib: Vec<String>,
+    /// A file that runs in every service before its script.
+    pub preload: Option<PathBuf>,
+    /// Values of `skynet.getenv` at the start.
+    pub env: BTreeMap<String, String>,
+    /// How long a patch's own code may run in one instance.
+    pub time_limit: Duration,
+    /// How much memory it may take, in bytes.
+    pub memory_limit: usize,
+    /// Up to how much Lua heap a snapshot is taken for undoing it, in bytes.
+    pub snapshot_limit: usize,
+}
+
+/// What all instances share. One per node.
+pub struct Host {
+    /// Settings.
+    pub config: Config,
+    /// The hall.
+    pub node: Arc<Node>,
+    /// The post room, for patches that a new instance gets.
+    pub post_room: Arc<dyn PostRoom>,
+    /// Where `print` goes: who prints, and one whole line.
+    pub print: Box<dyn Fn(Handle, &[u8]) + Send + Sync>,
+    /// Every Lua file that was read, compiled.
+    pub chunks: Chunks,
+    env: RwLock<BTreeMap<String, String>>,
+}
+
+impl Host {
+    /// Opens the workshop.
+    pub fn new(
+        config: Config,
+        node: Arc<Node>,
+        post_room: Arc<dyn PostRoom>,
+        print: Box<dyn Fn(Handle, &[u8]) + Send + Sync>,
+    ) -> Arc<Host> {
+        let env = RwLock::new(config.env.clone());
+        Arc::new(Host { config, node, post_room, print, chunks: Chunks::default(), env })
+    }
+
+    /// The value of an environment key.
+    pub fn getenv(&self, key: &str) -> Option<String> {
+        self.env.read().get(key).cloned()
+    }
+
+    /// Sets an environment key that has no value yet; false if it has one.
+    pub fn setenv(&self, key: &str, value: &str) -> bool {
+        let mut env = self.env.write();
+        if env.contains_key(key) {
+            return false;
+        }
+        env.insert(key.to_owned(), value.to_owned());
+        true
+    }
+
+    /// The file that a name (with `/`) stands for in a list of patterns.
+    ///
+    /// # Errors
+    /// Every spelling that was tried, if there is none.
+    pub fn find_by(&self, patterns: &[String], name: &str) -> Result<Found, Vec<String>> {
+        find(&self.config.base, patterns, name)
+    }
+}
+
+/// A file that was looked for and found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// As messages spell it: `services/simpledb.lua`.
+    pub label: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The pattern that it was found by.
+    pub pattern: String,
+}
+
+/// Tries the patterns in turn; on failure every spelling that was tried.
+fn find(base: &Path, patterns: &[String], name: &str) -> Result<Found, Vec<String>> {
+    let mut tried = Vec::new();
+    for pattern in patterns {
+        let label = pattern.replace('?', name);
+        let path = base.join(&label);
+        if path.is_file() {
+            return Ok(Found { label, path, pattern: pattern.clone() });
+        }
+        tried.push(label);
+    }
+    Err(tried)
+}

@@ -1,0 +1,67 @@
+//! The allocator of one VM: it counts, and it can refuse.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+
+/// What a VM has and may have. Lives as long as its VM, at a fixed address.
+pub struct Memory {
+    used: Cell<usize>,
+    limit: Cell<usize>,
+    refused: Cell<bool>,
+}
+
+impl Memory {
+    /// No limit.
+    pub fn new() -> Memory {
+        Memory { used: Cell::new(0), limit: Cell::new(usize::MAX), refused: Cell::new(false) }
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    /// Sets how many bytes there may be; more is refused, which Lua raises as `not enough memory`. Returns the limit before.
+    pub fn set_limit(&self, bytes: usize) -> usize {
+        self.limit.replace(bytes)
+    }
+
+    /// Whether something was refused since the last call.
+    pub fn take_refused(&self) -> bool {
+        self.refused.replace(false)
+    }
+
+    /// Counts a change of size; false if that is too much.
+    fn admit(&self, old: usize, new: usize) -> bool {
+        let wanted = self.used.get().saturating_sub(old).saturating_add(new);
+        if new > old && wanted > self.limit.get() {
+            self.refused.set(true);
+            return false;
+        }
+        self.used.set(wanted);
+        true
+    }
+}
+
+/// The function that Lua calls for every block, see `lua_Alloc` in the reference manual; `data` is the VM's [`Memory`].
+pub unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
+    // SAFETY: `data` is the address that the VM was made with; its Memory outlives the VM, and one thread at a time runs a VM.
+    let memory = unsafe { &*data.cast::<Memory>() };
+    // For a new block Lua passes the kind of the object as the old size.
+    let old = if block.is_null() { 0 } else { old };
+    if !memory.admit(old, new) {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: `block` is null or came from realloc below, and Lua gives each block back once.
+    unsafe {
+        if new == 0 {
+            libc::free(block);
+            return std::ptr::null_mut();
+        }
+        let moved = libc::realloc(block, new);
+        if moved.is_null() {
+            memory.admit(new, old);
+        }
+        moved
+    }
+}

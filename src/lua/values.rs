@@ -1,0 +1,119 @@
+//! Small steps between Rust and Lua values, and the frame around every function that Lua calls.
+
+#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+
+use std::ffi::{CStr, c_int};
+
+use mlua::ffi::{self, lua_State};
+
+/// Declares functions that Lua calls: `fn name(l, context) { … }` returns the number of results. A panic inside becomes a Lua error,
+/// since unwinding through Lua's C frames would ruin the VM.
+macro_rules! lua_functions {
+    ($($(#[$doc:meta])* $vis:vis fn $name:ident($l:ident, $context:ident) $body:block)*) => {$(
+        $(#[$doc])*
+        $vis unsafe extern "C-unwind" fn $name($l: *mut mlua::ffi::lua_State) -> std::ffi::c_int {
+            let body = || -> std::ffi::c_int {
+                // SAFETY: Lua calls this with a live coroutine of a VM made by `vm::open`, whose context outlives it.
+                unsafe {
+                    let $context = $crate::lua::context::of($l);
+                    $body
+                }
+            };
+            match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
+                Ok(results) => results,
+                // SAFETY: as above; the closure and what it held are gone.
+                Err(_) => unsafe { $crate::lua::values::raise_internal($l, stringify!($name)) },
+            }
+        }
+    )*};
+}
+pub(in crate::lua) use lua_functions;
+
+/// Raises the error that stands for a defect of ours.
+///
+/// # Safety
+/// As [`crate::lua::context::Context::raise`].
+pub unsafe fn raise_internal(l: *mut lua_State, place: &str) -> ! {
+    crate::lua::context::of(l).raise(l, format_args!("internal error of hotlua in {place}: please report it"))
+}
+
+/// The bytes of the string (or number, which becomes one in place) at `index`; valid while the value stays on the stack.
+pub unsafe fn bytes<'a>(l: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
+    let mut length = 0;
+    let start = ffi::lua_tolstring(l, index, &mut length);
+    (!start.is_null()).then(|| std::slice::from_raw_parts(start.cast(), length))
+}
+
+/// The text at `index`, with what is not UTF-8 replaced.
+pub unsafe fn text(l: *mut lua_State, index: c_int) -> Option<String> {
+    bytes(l, index).map(|b| String::from_utf8_lossy(b).into_owned())
+}
+
+/// Any value at `index` as `tostring` shows it, without calling metamethods for anything but errors with `__tostring`.
+pub unsafe fn describe(l: *mut lua_State, index: c_int) -> String {
+    match ffi::lua_type(l, index) {
+        ffi::LUA_TSTRING | ffi::LUA_TNUMBER => {
+            ffi::lua_pushvalue(l, index);
+            let shown = text(l, -1).unwrap_or_default();
+            ffi::lua_pop(l, 1);
+            shown
+        }
+        ffi::LUA_TNIL => "nil".into(),
+        ffi::LUA_TBOOLEAN => (ffi::lua_toboolean(l, index) != 0).to_string(),
+        kind => {
+            let name = CStr::from_ptr(ffi::lua_typename(l, kind)).to_string_lossy();
+            format!("{name}: {:p}", ffi::lua_topointer(l, index))
+        }
+    }
+}
+
+/// Pushes a string.
+pub unsafe fn push(l: *mut lua_State, text: &[u8]) {
+    ffi::lua_pushlstring(l, text.as_ptr().cast(), text.len());
+}
+
+/// The integer at `index`, if it is one (or a float or string with an integral value).
+pub unsafe fn integer(l: *mut lua_State, index: c_int) -> Option<i64> {
+    let mut is = 0;
+    let value = ffi::lua_tointegerx(l, index, &mut is);
+    (is != 0).then_some(value)
+}
+
+/// Pushes field `name` of the table at `index`, without metamethods.
+pub unsafe fn raw_field(l: *mut lua_State, index: c_int, name: &CStr) -> c_int {
+    let index = ffi::lua_absindex(l, index);
+    ffi::lua_pushstring(l, name.as_ptr());
+    ffi::lua_rawget(l, index)
+}
+
+/// Registry slots that hold the tables which Lua's side and ours both use.
+#[derive(Clone, Copy)]
+#[repr(i32)]
+pub enum Slot {
+    /// Protocols, by name and by number.
+    Proto = ffi::LUA_RIDX_LAST as i32 + 1,
+    /// Session → the coroutine that waits for it.
+    Sessions,
+    /// Every coroutine of the scheduler's, by address: keeps them alive.
+    Coroutines,
+    /// Coroutines that `fork` made, first in first out between the fields `h` and `t`.
+    Forks,
+    /// Tokens that `wakeup` named, likewise.
+    Wakeups,
+    /// Token → session of the coroutine that sleeps on it.
+    Sleeping,
+    /// What the library wants to be called for: `unknown_request`, `stop`, ….
+    Hooks,
+    /// Closures that keep the file-level locals of each file alive, by file.
+    Kept,
+    /// Main functions of all files, which keep their prototypes from being collected.
+    Mains,
+}
+
+/// How many [`Slot`]s there are.
+pub const SLOTS: i32 = 9;
+
+/// Pushes the table in a registry slot.
+pub unsafe fn slot(l: *mut lua_State, slot: Slot) {
+    ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, slot as i64);
+}

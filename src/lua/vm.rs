@@ -1,0 +1,244 @@
+//! Making and closing a VM.
+
+#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+
+use std::ffi::c_int;
+use std::sync::Arc;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::lua::api;
+use crate::lua::chunks::Chunk;
+use crate::lua::context::Context;
+use crate::lua::files::Files;
+use crate::lua::host::Host;
+use crate::lua::library;
+use crate::lua::memory::{Memory, allocate};
+use crate::lua::scheduler;
+use crate::lua::values::{self, SLOTS, Slot, lua_functions};
+
+/// One seed for the hash tables of all VMs, so that what is compiled once fits all of them.
+const SEED: u32 = 0x686f_746c;
+
+/// Makes the context's VM, with libraries and boot code.
+///
+/// # Errors
+/// When there is no memory, or a file that every service runs first does not run.
+///
+/// # Safety
+/// The context stays at its address for the life of the VM, which ends with [`close`].
+pub unsafe fn open(context: &Context) -> Result<(), String> {
+    let data = std::ptr::from_ref::<Memory>(&context.memory).cast_mut().cast();
+    let l = ffi::lua_newstate(allocate, data, SEED);
+    if l.is_null() {
+        return Err("not enough memory for a Lua VM".into());
+    }
+    context.main.set(l);
+    // Every coroutine made later inherits this.
+    *ffi::lua_getextraspace(l).cast::<*const Context>() = context;
+    ffi::lua_pushcfunction(l, furnish);
+    if ffi::lua_pcall(l, 0, 0, 0) != ffi::LUA_OK {
+        let why = values::describe(l, -1);
+        ffi::lua_pop(l, 1);
+        return Err(why);
+    }
+    Ok(())
+}
+
+/// Closes the VM: coroutines first (what is to be closed runs), then the heap.
+///
+/// # Safety
+/// The VM is open and not running; the context is not used with Lua afterwards.
+pub unsafe fn close(context: &Context) {
+    let l = context.main.replace(std::ptr::null_mut());
+    if l.is_null() {
+        return;
+    }
+    context.main.set(l);
+    scheduler::protected(context, close_coroutines);
+    context.main.set(std::ptr::null_mut());
+    ffi::lua_close(l);
+}
+
+lua_functions! {
+    /// Gives a new VM its libraries, its tables and its boot code.
+    fn furnish(l, context) {
+        ffi::luaL_openlibs(l);
+        for number in 0..SLOTS {
+            ffi::lua_newtable(l);
+            ffi::lua_rawseti(l, ffi::LUA_REGISTRYINDEX, Slot::Proto as i64 + i64::from(number));
+        }
+        for queue in [Slot::Forks, Slot::Wakeups] {
+            values::slot(l, queue);
+            ffi::lua_pushinteger(l, 1);
+            ffi::lua_setfield(l, -2, c"h".as_ptr());
+            ffi::lua_pushinteger(l, 0);
+            ffi::lua_setfield(l, -2, c"t".as_ptr());
+            ffi::lua_pop(l, 1);
+        }
+        ffi::lua_pushcfunction(l, api::print);
+        ffi::lua_setglobal(l, c"print".as_ptr());
+        set_paths(l, context);
+        api::push_core(l);
+        ffi::lua_pushcfunction(l, search);
+        ffi::lua_setfield(l, -2, c"search".as_ptr());
+        ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
+        ffi::lua_pushvalue(l, -2);
+        ffi::lua_setfield(l, -2, c"skynet.core".as_ptr());
+        ffi::lua_pop(l, 1);
+        push_builtin(l, context, library::BOOT, "boot");
+        ffi::lua_insert(l, -2);
+        ffi::lua_call(l, 1, 0);
+        0
+    }
+
+    /// `search(name)`, a package searcher: the loader of a module from the project's library or the built-in one, or what was tried.
+    fn search(l, context) {
+        ffi::luaL_checkstring(l, 1);
+        match find_module(l, context) {
+            Ok(chunk) => {
+                push_main(l, context, &chunk);
+                drop(chunk);
+                3
+            }
+            Err(tried) => {
+                push_text(l, context, tried);
+                1
+            }
+        }
+    }
+
+    /// Takes a closure over file-level locals from the probe of a file, whose number is the upvalue.
+    fn keep(l, _context) {
+        values::slot(l, Slot::Kept);
+        ffi::lua_rawgeti(l, -1, ffi::lua_tointegerx(l, upvalue(1), std::ptr::null_mut()));
+        ffi::lua_pushvalue(l, 1);
+        ffi::lua_rawseti(l, -2, ffi::lua_rawlen(l, -2) as i64 + 1);
+        0
+    }
+
+    /// Closes every coroutine of the scheduler's.
+    fn close_coroutines(l, _context) {
+        values::slot(l, Slot::Coroutines);
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, -2) != 0 {
+            let thread = ffi::lua_tothread(l, -1);
+            if !thread.is_null() {
+                ffi::lua_closethread(thread, l);
+            }
+            ffi::lua_pop(l, 1);
+        }
+        0
+    }
+}
+
+/// Pseudo-index of an upvalue of the running C function.
+fn upvalue(number: c_int) -> c_int {
+    ffi::LUA_REGISTRYINDEX - number
+}
+
+/// `package.path` is what `require` searches; there are no C modules.
+unsafe fn set_paths(l: *mut lua_State, context: &Context) {
+    ffi::lua_getglobal(l, c"package".as_ptr());
+    push_text(l, context, context.host.config.lualib.join(";"));
+    ffi::lua_setfield(l, -2, c"path".as_ptr());
+    ffi::lua_pushstring(l, c"".as_ptr());
+    ffi::lua_setfield(l, -2, c"cpath".as_ptr());
+    ffi::lua_pop(l, 1);
+}
+
+/// Pushes a text of ours by way of the context, see the rules.
+unsafe fn push_text(l: *mut lua_State, context: &Context, text: String) {
+    let scratch = &mut *context.scratch.get();
+    let start = scratch.len();
+    scratch.extend_from_slice(text.as_bytes());
+    drop(text);
+    ffi::lua_pushlstring(l, scratch.as_ptr().add(start).cast(), scratch.len() - start);
+    scratch.truncate(start);
+}
+
+/// Pushes the main function of a file of the built-in library; raises its error if it does not compile.
+unsafe fn push_builtin(l: *mut lua_State, context: &Context, text: &'static str, name: &str) {
+    match context.host.chunks.builtin(l, text, name) {
+        Ok(chunk) => {
+            chunk.push(l);
+        }
+        Err(why) => {
+            push_text(l, context, why);
+            ffi::lua_error(l);
+        }
+    }
+}
+
+/// The chunk of the module whose name is argument 1, or what was tried (or failed), as `require` shows it.
+unsafe fn find_module(l: *mut lua_State, context: &Context) -> Result<Arc<Chunk>, String> {
+    let name = values::text(l, 1).unwrap_or_default();
+    ffi::lua_getglobal(l, c"package".as_ptr());
+    values::raw_field(l, -1, c"path");
+    let path = values::text(l, -1).unwrap_or_default();
+    ffi::lua_pop(l, 2);
+    let host: &Host = &context.host;
+    let patterns: Vec<String> = path.split(';').filter(|p| !p.is_empty()).map(str::to_owned).collect();
+    match host.find_by(&patterns, &name.replace('.', "/")) {
+        Ok(found) => host.chunks.file(l, &found.path, &found.label),
+        Err(tried) => match library::module(&name) {
+            Some(text) => host.chunks.builtin(l, text, &name),
+            None => Err(tried.iter().map(|label| format!("\n\tno file '{label}'")).collect()),
+        },
+    }
+}
+
+/// Pushes three values: the main function of a chunk, its label, and what its probe calls (nil if it has none), which the boot code
+/// puts in its place just before it runs the function.
+///
+/// # Safety
+/// `l` is a live coroutine of the context's VM, inside a protected call.
+pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>) {
+    if !chunk.push(l) {
+        ffi::lua_error(l);
+    }
+    let number = context.files.borrow_mut().add(l, -1, Files::of_chunk(chunk));
+    values::slot(l, Slot::Kept);
+    ffi::lua_newtable(l);
+    ffi::lua_rawseti(l, -2, number as i64);
+    ffi::lua_pop(l, 1);
+    values::push(l, chunk.label.as_bytes());
+    if chunk.probed {
+        ffi::lua_pushinteger(l, number as i64);
+        ffi::lua_pushcclosure(l, keep, 1);
+    } else {
+        ffi::lua_pushnil(l);
+    }
+}
+
+/// The chunk of a service's script: from the project, or a part of the node.
+///
+/// # Errors
+/// The compiler's message, or one `cannot open` line per file that was tried.
+///
+/// # Safety
+/// As [`push_main`].
+pub unsafe fn script(l: *mut lua_State, context: &Context) -> Result<Script, String> {
+    let identity = &context.instance.identity;
+    let host = &context.host;
+    if !identity.listed {
+        let text = library::service(&identity.service).unwrap_or_default();
+        return Ok(Script { chunk: host.chunks.builtin(l, text, &identity.service)?, neighbours: None });
+    }
+    match host.find_by(&host.config.services, &identity.service) {
+        Ok(found) => {
+            let neighbours =
+                found.pattern.ends_with("?/init.lua").then(|| format!("{}?.lua", found.label.trim_end_matches("init.lua")));
+            Ok(Script { chunk: host.chunks.file(l, &found.path, &found.label)?, neighbours })
+        }
+        Err(tried) => Err(tried.iter().map(|label| format!("cannot open {label}")).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+/// A service's script.
+pub struct Script {
+    /// Compiled.
+    pub chunk: Arc<Chunk>,
+    /// A pattern for the modules beside a script that is called `init.lua`.
+    pub neighbours: Option<String>,
+}

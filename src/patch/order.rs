@@ -1,0 +1,48 @@
+//! What the post room hands to an instance, and what the instance asks the post room for.
+
+use std::sync::Arc;
+
+use crate::patch::outcome::InstanceReport;
+use crate::patch::source::Source;
+
+/// One patch on its way, the same for every instance.
+#[derive(Debug)]
+pub struct Patch {
+    /// The number under which history knows it; people see it as `patch 7`.
+    pub id: u64,
+    /// The service that it is for.
+    pub service: String,
+    /// The file's name, `x.lua`: the same name again is a new version of the same patch.
+    pub name: String,
+    /// The file as error messages name it: `hotfix/simpledb/x.lua`.
+    pub label: String,
+    /// Its text.
+    pub source: Source,
+    /// SHA-256 of the file's bytes, hexadecimal.
+    pub sha256: String,
+    /// What `...` is in it.
+    pub args: Vec<String>,
+    /// Whether it runs even where the same bytes are live (an explicit `inject`).
+    pub forced: bool,
+}
+
+/// A job for an instance, carried by the jobs' lane of its mailbox.
+pub enum Order {
+    /// Apply a patch between two messages, and answer.
+    Apply {
+        /// The patch.
+        patch: Arc<Patch>,
+        /// Called with the outcome; dropped uncalled if the instance ends first.
+        reply: Box<dyn FnOnce(InstanceReport) + Send>,
+    },
+    /// The node stops: run what the service registered for that, then end.
+    Stop,
+}
+
+/// The post room as an instance sees it.
+pub trait PostRoom: Send + Sync {
+    /// The patches that a new instance of `service` gets before it is used, in the order in which they were applied.
+    fn standing(&self, service: &str) -> Vec<Arc<Patch>>;
+    /// An instance tells how a standing patch went.
+    fn caught_up(&self, patch: &Arc<Patch>, report: InstanceReport);
+}

@@ -1,0 +1,73 @@
+//! What became of a patch, per instance and as a whole: the vocabulary of reports, history and console.
+
+use serde::{Deserialize, Serialize};
+
+/// The verdict on one patch in one instance, or on the whole delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// The new code runs.
+    Applied,
+    /// Nothing was run: these bytes are live here already.
+    Unchanged,
+    /// It ran, changed no function, field, global or local, and printed nothing.
+    NoEffect,
+    /// It never ran: unreadable, not Lua, or not matchable.
+    Rejected,
+    /// It raised or broke a limit; everything that it did was undone.
+    Failed,
+    /// The instance was not reached in time, or ended meanwhile.
+    TimedOut,
+}
+
+impl Status {
+    /// Whether the new code is live after this verdict.
+    pub fn is_live(self) -> bool {
+        matches!(self, Status::Applied | Status::Unchanged)
+    }
+}
+
+/// A stretch of source text: what a function looked like, and where it stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// The file as error messages name it, for example `services/simpledb.lua`.
+    pub file: String,
+    /// The first line of `text` in that file, counted from 1.
+    pub line: u32,
+    /// The lines themselves, each with its newline.
+    pub text: String,
+}
+
+/// One function that a patch put in place of another (or defined anew).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionChange {
+    /// Its name as the author writes it: `command.do_test`, `M:hit`, `test`.
+    pub name: String,
+    /// How many places held the old function and now hold the new one.
+    pub holders: u32,
+    /// What ran before; `None` for a function that is new.
+    pub old: Option<Text>,
+    /// What runs now.
+    pub new: Text,
+}
+
+/// What one instance answers to a patch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceReport {
+    /// The instance's handle.
+    pub handle: u32,
+    /// What became of the patch here.
+    pub status: Status,
+    /// The error as its author should read it: `hotfix/simpledb/x.lua:3: …`, one line.
+    pub error: Option<String>,
+    /// The Lua traceback that goes with `error`, lines below it.
+    pub traceback: Option<String>,
+    /// What the patch printed while it ran.
+    pub output: String,
+    /// Functions replaced or defined.
+    pub functions: Vec<FunctionChange>,
+    /// What the author should know although it worked.
+    pub warnings: Vec<String>,
+    /// How long the instance was paused, in microseconds.
+    pub micros: u64,
+}

@@ -1,0 +1,424 @@
+//! Which directories and names there are: watch, then scan. The layout is the drop folder's (`<root>/<service>/<name>.lua`):
+//! the root's parent, the root and each service folder are watched one by one, never recursively, because a recursive watch
+//! misses what is written into a directory before its own watch is in place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::watch::folder::{self, Found};
+use crate::watch::hints::Hint;
+use crate::watch::ledger::{Key, Ledger, Place};
+use crate::watch::names::{self, Name};
+use crate::watch::spots::{Spot, Spots};
+use crate::watch::stamp::Stamp;
+
+/// The directory tree as far as it is known.
+pub(super) struct Tree {
+    /// Absolute, otherwise as the configuration spells it.
+    root: PathBuf,
+    label: String,
+    /// What is watched.
+    pub spots: Spots,
+    home: Option<Spot>,
+    /// The root's parent; it tells when the root is made or exchanged.
+    above: Option<Spot>,
+    services: BTreeMap<String, Spot>,
+    /// Why the root could not be used at the last look.
+    trouble: Option<String>,
+}
+
+/// What a touched path is to the tree.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// The root itself.
+    Root,
+    /// Names in the root.
+    Entries(Vec<OsString>),
+    /// A name in one or more service folders (a link makes one folder two services).
+    Files(Vec<String>, OsString),
+    /// None of ours.
+    Nothing,
+}
+
+impl Tree {
+    /// Nothing is known yet. `root` is absolute.
+    pub(super) fn new(root: PathBuf, label: String, spots: Spots) -> Self {
+        Self {
+            root,
+            label,
+            spots,
+            home: None,
+            above: None,
+            services: BTreeMap::new(),
+            trouble: None,
+        }
+    }
+
+    /// Brings the watches in line with what is there, and looks at every file.
+    pub(super) fn reconcile(&mut self, ledger: &mut Ledger, hint: Hint) {
+        self.spots.try_again();
+        self.watch_above(ledger);
+        let names = match self.find_home(ledger) {
+            Ok(names) => names,
+            Err(why) => return self.lose_home(ledger, why),
+        };
+        if self.trouble.take().is_some() {
+            ledger.notice(format!("{} is back", self.label));
+        }
+        let known = self.services.keys().cloned().chain(ledger.services());
+        let all: BTreeSet<OsString> = names
+            .iter()
+            .cloned()
+            .chain(known.map(OsString::from))
+            .collect();
+        for name in all {
+            if ledger.is_halted() {
+                return;
+            }
+            self.visit(ledger, &name, hint);
+        }
+        ledger.forget_refusals(Path::new(""), &names);
+    }
+
+    /// Looks at one name in the root.
+    pub(super) fn visit(&mut self, ledger: &mut Ledger, name: &OsStr, hint: Hint) {
+        let Some(home) = self.home.as_ref().map(|home| home.path.clone()) else {
+            return;
+        };
+        let judged = names::service(name);
+        if judged == Name::Ignored {
+            return;
+        }
+        let display = format!("{}/{}", self.label, names::escaped(name));
+        match (folder::find(&home, name), judged) {
+            (Found::Folder { path, id }, Name::Ours(service)) => {
+                self.enter(ledger, service, path, id, hint)
+            }
+            (Found::Folder { id, .. }, Name::Refused(why)) => {
+                ledger.refuse(name.into(), &display, Stamp::of_folder(id), why);
+            }
+            (found, _) => {
+                if let Some(service) = name.to_str() {
+                    self.leave(service);
+                    ledger.service_gone(service);
+                }
+                self.refuse_file(ledger, name, &display, &found);
+            }
+        }
+    }
+
+    /// Looks at every file of one service.
+    pub(super) fn scan(&mut self, ledger: &mut Ledger, service: &str, hint: Hint) {
+        let Some(spot) = self.services.get(service) else {
+            return;
+        };
+        let relative = Path::new(service);
+        let names = match folder::list(&spot.path) {
+            Ok(names) => names,
+            // Removed since it was found; its parent's event follows.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.leave(service),
+            Err(error) => {
+                let why = format!("cannot be listed ({error}); its files are not seen");
+                let display = format!("{}/{service}", self.label);
+                ledger.refuse(relative.into(), &display, Stamp::of_folder(spot.id), &why);
+                return;
+            }
+        };
+        ledger.accept(relative);
+        let known = ledger.names(service).into_iter().map(OsString::from);
+        let all: BTreeSet<OsString> = names.iter().cloned().chain(known).collect();
+        for name in all {
+            if ledger.is_halted() {
+                return;
+            }
+            self.look(ledger, service, &name, hint);
+        }
+        ledger.forget_refusals(relative, &names);
+        self.report_finds(ledger, service);
+    }
+
+    /// Looks at one name in a service folder.
+    pub(super) fn look(&self, ledger: &mut Ledger, service: &str, name: &OsStr, hint: Hint) {
+        let Some(spot) = self.services.get(service) else {
+            return;
+        };
+        let display = format!("{}/{service}/{}", self.label, names::escaped(name));
+        match names::patch(name) {
+            Name::Ignored => {}
+            Name::Refused(why) => {
+                let relative = Path::new(service).join(name);
+                if let Ok(metadata) = fs::symlink_metadata(spot.path.join(name)) {
+                    ledger.refuse(relative, &display, Stamp::of(&metadata), why);
+                } else {
+                    ledger.accept(&relative);
+                }
+            }
+            Name::Ours(name) => {
+                let path = self.root.join(service).join(&name);
+                let place = Place {
+                    key: (service.to_owned(), name),
+                    home: spot.path.clone(),
+                    path,
+                    display,
+                };
+                ledger.look(&place, hint);
+            }
+        }
+    }
+
+    /// The folders that nobody watches (all of them if the root itself is not watched) are looked at.
+    pub(super) fn look_where_blind(&mut self, ledger: &mut Ledger) {
+        if self.home.as_ref().is_none_or(|home| !home.is_watched) {
+            return self.reconcile(ledger, Hint::Sweep);
+        }
+        let blind: Vec<String> = self
+            .services
+            .iter()
+            .filter(|(_, spot)| !spot.is_watched)
+            .map(|(service, _)| service.clone())
+            .collect();
+        for service in blind {
+            self.visit(ledger, OsStr::new(&service), Hint::Sweep);
+        }
+    }
+
+    /// Whether there is anything that only a sweep can see.
+    pub(super) fn has_blind_spots(&self) -> bool {
+        self.home.as_ref().is_none_or(|home| !home.is_watched)
+            || self.services.values().any(|spot| !spot.is_watched)
+    }
+
+    /// All watches are lost: whatever is found next counts as new.
+    pub(super) fn forget_watches(&mut self) {
+        self.home = None;
+        self.above = None;
+        self.services.clear();
+    }
+
+    /// The canonical folder of a service, if there is one.
+    pub(super) fn folder(&self, service: &str) -> Option<&Path> {
+        self.services.get(service).map(|spot| spot.path.as_path())
+    }
+
+    /// What an event's path is to the tree.
+    pub(super) fn locate(&self, path: &Path) -> Touched {
+        let is_root = |home: &Spot| home.path == path;
+        if self.home.as_ref().is_some_and(is_root)
+            || self.root_by_parent().is_some_and(|root| root == path)
+        {
+            return Touched::Root;
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Touched::Nothing;
+        };
+        let services = self.services_at(parent);
+        if !services.is_empty() {
+            return Touched::Files(services, name.to_owned());
+        }
+        let mut entries: Vec<OsString> = self
+            .services_at(path)
+            .into_iter()
+            .map(OsString::from)
+            .collect();
+        if self.home.as_ref().is_some_and(|home| home.path == parent)
+            && !entries.iter().any(|entry| entry == name)
+        {
+            entries.push(name.to_owned());
+        }
+        if entries.is_empty() {
+            Touched::Nothing
+        } else {
+            Touched::Entries(entries)
+        }
+    }
+
+    /// The directory at this path was removed or renamed away: its watch is worth nothing, even if a directory with the same
+    /// name or number is there again (numbers are used again, and a rename takes the watch along).
+    pub(super) fn left(&mut self, path: &Path) {
+        if self.locate(path) == Touched::Root {
+            return self.leave_home();
+        }
+        let ids: BTreeSet<(u64, u64)> = self
+            .services
+            .values()
+            .filter(|spot| spot.path == path)
+            .map(|spot| spot.id)
+            .collect();
+        if ids.is_empty() {
+            return;
+        }
+        let affected = |spot: &Spot| ids.contains(&spot.id);
+        let services: Vec<String> = self
+            .services
+            .iter()
+            .filter(|(_, spot)| affected(spot))
+            .map(|(service, _)| service.clone())
+            .collect();
+        for service in services {
+            self.leave(&service);
+        }
+    }
+
+    /// The service and name that a path which we once handed out stands for.
+    pub(super) fn key(path: &Path) -> Option<Key> {
+        let service = path.parent()?.file_name()?.to_str()?;
+        Some((service.to_owned(), path.file_name()?.to_str()?.to_owned()))
+    }
+
+    fn watch_above(&mut self, ledger: &Ledger) {
+        let parent = self
+            .root
+            .parent()
+            .and_then(|parent| fs::canonicalize(parent).ok());
+        let found = parent.and_then(|path| Some((fs::metadata(&path).ok()?, path)));
+        self.above = match (found, self.above.take()) {
+            (None, _) => None,
+            (Some((metadata, path)), before) => {
+                let id = Stamp::of(&metadata).id();
+                Some(self.spots.keep_or_watch(before, path, id, ledger))
+            }
+        };
+    }
+
+    /// Finds and watches the root, then lists it.
+    fn find_home(&mut self, ledger: &Ledger) -> Result<BTreeSet<OsString>, String> {
+        let missing = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => "is missing".to_owned(),
+            _ => format!("cannot be used ({error})"),
+        };
+        let path = fs::canonicalize(&self.root).map_err(missing)?;
+        let metadata = fs::metadata(&path).map_err(missing)?;
+        if !metadata.is_dir() {
+            return Err("is not a directory".to_owned());
+        }
+        let id = Stamp::of(&metadata).id();
+        if !self.home.as_ref().is_some_and(|home| home.is_at(&path, id)) {
+            self.leave_home();
+            self.spots.check_kind(&path, &self.label, ledger);
+        }
+        let before = self.home.take();
+        let home = self.spots.keep_or_watch(before, path, id, ledger);
+        let names = folder::list(&home.path).map_err(missing);
+        self.home = Some(home);
+        names
+    }
+
+    fn lose_home(&mut self, ledger: &mut Ledger, why: String) {
+        self.leave_home();
+        for service in ledger.services() {
+            ledger.service_gone(&service);
+        }
+        if self.trouble.as_ref() != Some(&why) {
+            let root = names::escaped(self.root.as_os_str());
+            ledger.notice(format!(
+                "{} {why}: no patch can be dropped until there is a directory {root}",
+                self.label
+            ));
+            self.trouble = Some(why);
+        }
+    }
+
+    fn enter(
+        &mut self,
+        ledger: &mut Ledger,
+        service: String,
+        path: PathBuf,
+        id: (u64, u64),
+        hint: Hint,
+    ) {
+        let before = self.services.get(&service).cloned();
+        let is_known = before.as_ref().is_some_and(|spot| spot.is_at(&path, id));
+        if !is_known {
+            self.leave(&service);
+        }
+        let was_watched = is_known && before.as_ref().is_some_and(|spot| spot.is_watched);
+        let shared = self
+            .services
+            .values()
+            .find(|spot| spot.is_watched && spot.is_at(&path, id))
+            .cloned();
+        let before = shared.or(before.filter(|_| is_known));
+        let spot = self.spots.keep_or_watch(before, path, id, ledger);
+        let is_new = !is_known || spot.is_watched != was_watched;
+        self.services.insert(service.clone(), spot);
+        match hint {
+            _ if is_new => self.scan(ledger, &service, Hint::Scan),
+            Hint::Sweep => self.scan(ledger, &service, Hint::Sweep),
+            Hint::Attributes if !ledger.is_refused(Path::new(&service)) => {}
+            _ => self.scan(ledger, &service, Hint::Scan),
+        }
+    }
+
+    /// Names in the root that are no service folder: a patch that was put one level too high, a link that leads elsewhere.
+    fn refuse_file(&self, ledger: &mut Ledger, name: &OsStr, display: &str, found: &Found) {
+        match found {
+            Found::File(stamp) if names::patch(name) != Name::Ignored => {
+                let why = format!(
+                    "belongs to no service; put it into {}/<service>/",
+                    self.label
+                );
+                ledger.refuse(name.into(), display, *stamp, &why);
+            }
+            Found::Refused { why, stamp } => ledger.refuse(name.into(), display, *stamp, why),
+            Found::Missing => ledger.accept(Path::new(name)),
+            Found::File(_) | Found::Folder { .. } => {}
+        }
+    }
+
+    /// A file that no event announced: on a local file system that is worth a line, and the watch worth a renewal.
+    fn report_finds(&mut self, ledger: &mut Ledger, service: &str) {
+        let finds = ledger.take_finds();
+        let is_watched = self
+            .services
+            .get(service)
+            .is_some_and(|spot| spot.is_watched);
+        if finds.is_empty() || !is_watched || self.spots.rely_on_sweeps() {
+            return;
+        }
+        ledger.notice(format!(
+            "the sweep found what no event had announced: {} (written through a link, or below a mount?)",
+            finds.join(", ")
+        ));
+        if let Some(mut spot) = self.services.remove(service) {
+            spot.is_watched = false;
+            let (path, id) = (spot.path.clone(), spot.id);
+            let spot = self.spots.keep_or_watch(Some(spot), path, id, ledger);
+            self.services.insert(service.to_owned(), spot);
+        }
+    }
+
+    fn leave(&mut self, service: &str) {
+        if let Some(spot) = self.services.remove(service)
+            && self.services_at(&spot.path).is_empty()
+        {
+            self.spots.unwatch(&spot);
+        }
+    }
+
+    fn leave_home(&mut self) {
+        for spot in self
+            .home
+            .take()
+            .into_iter()
+            .chain(std::mem::take(&mut self.services).into_values())
+        {
+            self.spots.unwatch(&spot);
+        }
+    }
+
+    /// The services whose folder this is. Called for every event, so it compares bytes, not path components.
+    fn services_at(&self, path: &Path) -> Vec<String> {
+        let services = self.services.iter();
+        let here = services.filter(|(_, spot)| spot.path.as_os_str() == path.as_os_str());
+        here.map(|(service, _)| service.clone()).collect()
+    }
+
+    /// The root's path as events of its parent name it.
+    fn root_by_parent(&self) -> Option<PathBuf> {
+        let above = self.above.as_ref()?;
+        Some(above.path.join(self.root.file_name()?))
+    }
+}

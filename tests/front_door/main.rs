@@ -1,0 +1,18 @@
+//! The black-box suite: every test starts the built binary in a directory of its own, drops
+//! files, talks to the console, and asserts the lines that a user would see. Tests know the
+//! public contract only; nothing here uses the crate.
+
+mod archive;
+mod console;
+mod drops;
+mod harness;
+mod inject;
+mod lua_tests;
+mod patch_apply;
+mod patch_failure;
+mod patch_reach;
+mod replay;
+mod runtime;
+mod start_stop;
+mod story;
+mod watcher;

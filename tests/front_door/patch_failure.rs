@@ -1,0 +1,162 @@
+//! Patches that are refused, raise, wait, or run away: the error names the author's file and line,
+//! and the service is as it was before.
+
+use crate::harness::svc::{GREETING, apply, apply_well, greet, running};
+
+#[test]
+fn a_syntax_error_is_named_and_the_file_stays() {
+    let (project, mut node) = running();
+    let broken = "-- a comment\nfunction command.greet(name) return name .. end\n";
+    let summary = apply(&project, &mut node, broken);
+    assert!(summary.starts_with("rejected: hotfix/svc/x.lua:2: "), "{summary}");
+    assert_eq!(greet(&node), "<hello you>");
+    assert!(project.is_waiting("svc", "x.lua"));
+    assert_eq!(project.archived_patches("svc").len(), 0);
+
+    apply_well(&project, &mut node, GREETING);
+    assert_eq!(greet(&node), "<good day you>");
+    node.wait_until("the letterbox to be empty", |_| !project.is_waiting("svc", "x.lua"));
+}
+
+#[test]
+fn a_rejected_file_is_not_tried_again_and_again() {
+    let (project, mut node) = running();
+    apply(&project, &mut node, "return (\n");
+    let mark = node.mark();
+    node.stays_quiet(mark, "svc/x.lua");
+}
+
+#[test]
+fn a_patch_that_raises_is_named_undone_and_stays() {
+    let (project, mut node) = running();
+    assert_eq!(node.ask(".svc", "\"add\",7"), "7");
+    let mark = node.mark();
+    let summary = apply(
+        &project,
+        &mut node,
+        "seen[#seen + 1] = \"dirty\"\n\
+         label = \"dirty\"\n\
+         total = -1\n\
+         DIRTY_GLOBAL = true\n\
+         print = nil\n\
+         string.rep = nil\n\
+         function command.greet() return \"dirty\" end\n\
+         function command.fresh() return \"dirty\" end\n\
+         function decorate() return \"dirty\" end\n\
+         command.add = nil\n\
+         local function fail() error \"on purpose\" end\n\
+         fail()\n",
+    );
+    assert!(
+        summary.starts_with("failed and undone: hotfix/svc/x.lua:11: on purpose"),
+        "{summary}"
+    );
+    node.wait_line_since(mark, "stack traceback:");
+    node.wait_line_since(mark, "hotfix/svc/x.lua:12: in main chunk");
+
+    assert_eq!(greet(&node), "<hello you>");
+    assert_eq!(node.ask(".svc", "\"seen\""), "");
+    assert_eq!(node.ask(".svc", "\"label\""), "old");
+    assert_eq!(node.ask(".svc", "\"add\",1"), "8");
+    assert_eq!(node.ask(".svc", "\"has\",\"fresh\""), "false");
+    for (name, there) in [("DIRTY_GLOBAL", "true"), ("print", "false"), ("string.rep", "false")] {
+        let asked = format!("\"eval\",\"return {name} == nil\"");
+        assert_eq!(node.ask(".svc", &asked), there, "{name}");
+    }
+    assert!(project.is_waiting("svc", "x.lua"));
+}
+
+#[test]
+fn a_raising_patch_corrected_in_place_applies() {
+    let (project, mut node) = running();
+    let failed = apply(&project, &mut node, "seen[1] = \"x\"\nno_such_table.field = 1\n");
+    assert!(
+        failed.starts_with("failed and undone: hotfix/svc/x.lua:2: "),
+        "{failed}"
+    );
+    apply_well(&project, &mut node, "seen[1] = \"x\"\n");
+    assert_eq!(node.ask(".svc", "\"seen\""), "x");
+}
+
+#[test]
+fn a_patch_may_not_wait() {
+    let (project, mut node) = running();
+    let summary = apply(
+        &project,
+        &mut node,
+        "label = \"half\"\nskynet.sleep(1)\nseen[1] = \"x\"\n",
+    );
+    assert!(summary.starts_with("failed and undone: "), "{summary}");
+    assert!(summary.contains("hotfix/svc/x.lua:2:"), "{summary}");
+    assert!(summary.contains("yield"), "{summary}");
+    assert_eq!(node.ask(".svc", "\"label\""), "old");
+    assert_eq!(node.ask(".svc", "\"seen\""), "");
+}
+
+#[test]
+fn what_a_failed_patch_forked_and_sent_never_leaves() {
+    let (project, mut node) = running();
+    let summary = apply(
+        &project,
+        &mut node,
+        "skynet.fork(function() seen[#seen + 1] = \"fork\" end)\n\
+         skynet.timeout(0, function() seen[#seen + 1] = \"timer\" end)\n\
+         skynet.send(skynet.self(), \"lua\", \"eval\", \"SENT = true\")\n\
+         error \"on purpose\"\n",
+    );
+    assert!(summary.starts_with("failed and undone: "), "{summary}");
+    let mark = node.mark();
+    node.stays_quiet(mark, "svc/x.lua");
+    assert_eq!(node.ask(".svc", "\"seen\""), "");
+    assert_eq!(node.ask(".svc", "\"eval\",\"return SENT\""), "nil");
+}
+
+#[test]
+fn an_endless_patch_is_stopped_and_undone() {
+    let (project, mut node) = running();
+    for endless in [
+        "label = \"half\"\nwhile true do end\n",
+        "label = \"half\"\nwhile true do pcall(function() while true do end end) end\n",
+    ] {
+        let summary = apply(&project, &mut node, endless);
+        assert!(summary.starts_with("failed and undone: "), "{summary}");
+        assert_eq!(node.ask(".svc", "\"label\""), "old");
+        assert_eq!(greet(&node), "<hello you>");
+    }
+}
+
+#[test]
+fn a_patch_that_devours_memory_is_stopped_and_undone() {
+    let (project, mut node) = running();
+    let summary = apply(
+        &project,
+        &mut node,
+        "label = \"half\"\nlocal hoard = {}\nwhile true do hoard[#hoard + 1] = string.rep(\"x\", 100000) .. #hoard end\n",
+    );
+    assert!(summary.starts_with("failed and undone: "), "{summary}");
+    assert_eq!(node.ask(".svc", "\"label\""), "old");
+}
+
+#[test]
+fn look_alikes_from_a_web_page_are_named() {
+    let (project, mut node) = running();
+    for (text, said) in [
+        ("function\u{a0}command.greet(name) return name end\n", "U+00A0"),
+        ("label = \u{201c}new\u{201d}\n", "U+201C"),
+        ("label =\u{3000}\"new\"\n", "U+3000"),
+        ("la\u{200b}bel = \"new\"\n", "U+200B"),
+    ] {
+        let summary = apply(&project, &mut node, format!("-- line one\n{text}"));
+        assert!(summary.starts_with("rejected: hotfix/svc/x.lua:2: "), "{summary}");
+        assert!(summary.contains(said), "{said} is not named: {summary}");
+        assert_eq!(node.ask(".svc", "\"label\""), "old");
+    }
+}
+
+#[test]
+fn bytecode_is_refused() {
+    let (project, mut node) = running();
+    let summary = apply(&project, &mut node, b"\x1bLua\x55\x00 and so on\n");
+    assert!(summary.starts_with("rejected: hotfix/svc/x.lua"), "{summary}");
+    assert_eq!(greet(&node), "<hello you>");
+}
