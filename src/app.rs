@@ -5,28 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::actor::address::Handle;
 use crate::actor::node::Node;
 use crate::actor::workers::Workers;
 use crate::cli::run::Run;
-use crate::config::Config;
+use crate::config::{AfterApply, Config};
+use crate::hotfix;
+use crate::hotfix::inbox::Inbox;
+use crate::hotfix::office::Office;
+use crate::log;
 use crate::log::Printer;
 use crate::lua;
 use crate::lua::host::Host;
 use crate::lua::launch::{Launch, Parent};
-use crate::patch::order::{Order, Patch, PostRoom};
-use crate::patch::outcome::InstanceReport;
-
-struct NoRoom;
-impl PostRoom for NoRoom {
-    fn standing(&self, _service: &str) -> Vec<Arc<Patch>> {
-        Vec::new()
-    }
-    fn caught_up(&self, _patch: &Arc<Patch>, _report: InstanceReport) {}
-}
+use crate::patch::order::Order;
+use crate::watch;
 
 /// Handle of `.launcher`, as in skynet.
 const LAUNCHER: Handle = Handle(3);
@@ -34,61 +31,128 @@ const LAUNCHER: Handle = Handle(3);
 const SERVICE_MANAGER: Handle = Handle(7);
 /// How long services have for what they do when the node stops.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long dropped files wait for the start service to have started what they are for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Threads for sockets and disks; services have their own.
+const ASYNC_THREADS: usize = 2;
 
 /// Runs a node until it is told to stop; the exit code.
 ///
 /// # Errors
 /// Why it could not start, as a sentence.
-pub fn run(config: Config, _options: &Run, printer: Printer) -> Result<u8, String> {
+pub fn run(config: Config, options: &Run, printer: Printer) -> Result<u8, String> {
+    watch::ignore_lease_signal();
     let async_threads = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(ASYNC_THREADS)
         .enable_all()
         .build()
-        .map_err(|e| format!("cannot start threads: {e}"))?;
-    async_threads.block_on(serve(config, printer))
+        .map_err(no_threads)?;
+    async_threads.block_on(serve(config, options, printer))
 }
 
-async fn serve(config: Config, printer: Printer) -> Result<u8, String> {
-    let threads = |e: std::io::Error| format!("cannot start threads: {e}");
-    let node = Node::new().map_err(threads)?;
-    let host = Host::new(
-        lua::host::Config {
-            base: config.base.clone(),
-            services: config.paths.services.clone(),
-            lualib: config.paths.lualib.clone(),
-            preload: config.node.preload.clone(),
-            env: config.env.clone(),
-            time_limit: config.hotfix.time_limit,
-            memory_limit: config.hotfix.memory_limit as usize,
-            snapshot_limit: config.hotfix.snapshot_limit as usize,
-        },
-        node.clone(),
-        Arc::new(NoRoom),
-        Box::new(move |handle, line| printer.print(handle.0, line)),
-    );
-    let count = match config.node.threads {
-        0 => std::thread::available_parallelism().map_or(2, NonZero::get),
-        count => count,
-    };
-    let workers = Workers::start(&node, count).map_err(threads)?;
+fn no_threads(error: std::io::Error) -> String {
+    format!("cannot start threads: {error}")
+}
+
+async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_threads)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_threads)?;
+    let node = Node::new().map_err(no_threads)?;
+    let (office, notes) = Office::open(post_room(&config, options), node.clone()).map_err(|e| e.to_string())?;
+    office.replay().map_err(|e| e.to_string())?;
+    tokio::spawn(office.clone().keep_notes(notes));
+    let host = Host::new(workshop(&config), node.clone(), office.clone(), print_to(printer));
+    let workers = Workers::start(&node, worker_count(&config)).map_err(no_threads)?;
     launch(&host, "launcher", Some(LAUNCHER)).await?;
     launch(&host, "service_mgr", Some(SERVICE_MANAGER)).await?;
-    launch(&host, &config.node.start, None).await.map_err(|why| format!("the start service failed: {why}"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(threads)?;
-    let code = tokio::select! {
-        code = node.stop_requested() => code,
-        _ = terminate.recv() => 0,
-        _ = tokio::signal::ctrl_c() => 0,
+    let start = tokio::spawn(start(host, office, config, options.poll));
+    let outcome = tokio::select! {
+        code = node.stop_requested() => Ok(code),
+        _ = terminate.recv() => Ok(0),
+        _ = interrupt.recv() => Ok(0),
+        Err(why) = failure(start) => Err(why),
     };
-    info!("stopping");
-    for instance in node.registry().all() {
-        let _ = node.post_job(&instance, Box::new(Order::Stop));
+    stop(&node, workers);
+    outcome
+}
+
+/// Starts the start service, then looks at the letterbox.
+async fn start(host: Arc<Host>, office: Arc<Office>, config: Config, poll: bool) -> Result<(), String> {
+    let name = config.node.start.clone();
+    let mut started = tokio::spawn(async move { launch(&host, &name, None).await });
+    // A start function that goes on for ever must not keep patches out.
+    let early = tokio::time::timeout(PATIENCE, &mut started).await;
+    open_letterbox(&office, &config, poll)?;
+    let outcome = match early {
+        Ok(outcome) => outcome,
+        Err(_) => started.await,
+    };
+    match outcome {
+        Ok(Err(why)) => Err(format!("the start service `{}` failed: {why}", config.node.start)),
+        _ => Ok(()),
     }
-    let left = node.wait_empty(GRACE);
-    node.stop_threads();
-    let stuck = workers.join(Duration::from_millis(200));
-    info!("stopped {left} {stuck}");
-    Ok(code)
+}
+
+/// Resolves when the start has failed, and never otherwise.
+async fn failure(start: tokio::task::JoinHandle<Result<(), String>>) -> Result<(), String> {
+    match start.await {
+        Ok(Err(why)) => Err(why),
+        _ => std::future::pending().await,
+    }
+}
+
+fn open_letterbox(office: &Arc<Office>, config: &Config, poll: bool) -> Result<(), String> {
+    let poll = poll || config.hotfix.poll;
+    let (sender, events) = unbounded_channel();
+    let settings = watch::Config {
+        root: config.hotfix.dir.clone(),
+        label: config.hotfix.label.clone(),
+        poll,
+        max_size: config.hotfix.max_size,
+        sweep: if poll { watch::POLL_SWEEP } else { watch::NATIVE_SWEEP },
+    };
+    let watcher = watch::start(settings, sender).map_err(|e| format!("cannot watch {}: {e}", config.hotfix.label))?;
+    office.set_watcher(watcher);
+    tokio::spawn(Inbox::new(office.clone()).run(events));
+    Ok(())
+}
+
+fn post_room(config: &Config, options: &Run) -> hotfix::office::Config {
+    hotfix::office::Config {
+        dir: config.hotfix.dir.clone(),
+        label: config.hotfix.label.clone(),
+        keep: config.hotfix.after_apply == AfterApply::Keep,
+        replay: config.hotfix.replay && !options.no_replay,
+        max_size: config.hotfix.max_size,
+        state: config.node.state.clone(),
+        base: config.base.clone(),
+        colour: log::colour(&config.log),
+    }
+}
+
+fn workshop(config: &Config) -> lua::host::Config {
+    let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+    lua::host::Config {
+        base: config.base.clone(),
+        services: config.paths.services.clone(),
+        lualib: config.paths.lualib.clone(),
+        preload: config.node.preload.clone(),
+        env: config.env.clone(),
+        time_limit: config.hotfix.time_limit,
+        memory_limit: bytes(config.hotfix.memory_limit),
+        snapshot_limit: bytes(config.hotfix.snapshot_limit),
+    }
+}
+
+fn print_to(printer: Printer) -> Box<dyn Fn(Handle, &[u8]) + Send + Sync> {
+    Box::new(move |handle, line| printer.print(handle.0, line))
+}
+
+fn worker_count(config: &Config) -> usize {
+    match config.node.threads {
+        0 => std::thread::available_parallelism().map_or(2, NonZero::get),
+        count => count,
+    }
 }
 
 /// Launches a service and waits until its start function has returned.
@@ -97,4 +161,25 @@ async fn launch(host: &Arc<Host>, service: &str, own: Option<Handle>) -> Result<
     let tell = Parent::Caller(Box::new(move |outcome| drop(sender.send(outcome))));
     host.launch(Launch { service: service.into(), args: String::new(), parent: Some(tell), own });
     started.await.unwrap_or_else(|_| Err(format!("{service} ended before it had started")))
+}
+
+/// Tells every service that the node stops, waits for them a while, and ends what is left.
+fn stop(node: &Arc<Node>, workers: Workers) {
+    info!("stopping");
+    for instance in node.registry().all() {
+        // One that has just ended needs no telling.
+        let _ = node.post_job(&instance, Box::new(Order::Stop));
+    }
+    tokio::task::block_in_place(|| {
+        node.wait_empty(GRACE);
+        let left: Vec<Handle> = node.registry().all().iter().map(|instance| instance.identity.handle).collect();
+        if !left.is_empty() {
+            warn!("{} service(s) did not end within {} s: {left:?}", left.len(), GRACE.as_secs());
+        }
+        left.into_iter().for_each(|handle| drop(node.kill(handle)));
+        node.wait_empty(Duration::from_millis(500));
+        node.stop_threads();
+        workers.join(Duration::from_millis(500));
+    });
+    info!("stopped");
 }

@@ -7,6 +7,8 @@ pub mod actor;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod hotfix;
 pub mod log;
 pub mod lua;
 pub mod patch;
+pub mod watch;

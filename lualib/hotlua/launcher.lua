@@ -15,44 +15,46 @@ local function services()
     return list
 end
 
--- One value as a line shows it: nested tables as `key:value` with tabs between.
-local function show(value)
-    if type(value) ~= "table" then
-        return tostring(value)
-    end
+-- The keys of a table: numbers first, then texts, then the rest, each in its order.
+local function sorted_keys(value)
+    local rank = { number = 1, string = 2 }
     local keys = {}
     for key in pairs(value) do
         keys[#keys + 1] = key
     end
     table.sort(keys, function(a, b)
-        if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then
-            return a < b
+        local first, second = rank[type(a)] or 3, rank[type(b)] or 3
+        if first ~= second then
+            return first < second
         end
-        return tostring(a) < tostring(b)
+        if first == 3 then
+            return tostring(a) < tostring(b)
+        end
+        return a < b
     end)
-    for i, key in ipairs(keys) do
-        keys[i] = string.format("%s:%s", tostring(key), tostring(value[key]))
-    end
-    return table.concat(keys, "\t")
+    return keys
 end
 
+-- One value as a line shows it: a table as `key:value` with tabs between.
+local function show(value)
+    if type(value) ~= "table" then
+        return tostring(value)
+    end
+    local shown = {}
+    for i, key in ipairs(sorted_keys(value)) do
+        shown[i] = tostring(key) .. ":" .. tostring(value[key])
+    end
+    return table.concat(shown, "\t")
+end
+
+-- A value as a whole answer shows it: a table as lines of `key<TAB>value`.
 local function show_lines(value)
     if type(value) ~= "table" then
         return value == nil and "" or tostring(value)
     end
     local lines = {}
-    local keys = {}
-    for key in pairs(value) do
-        keys[#keys + 1] = key
-    end
-    table.sort(keys, function(a, b)
-        if type(a) == "number" and type(b) == "number" then
-            return a < b
-        end
-        return tostring(a) < tostring(b)
-    end)
-    for _, key in ipairs(keys) do
-        lines[#lines + 1] = tostring(key) .. "\t" .. show(value[key])
+    for i, key in ipairs(sorted_keys(value)) do
+        lines[i] = tostring(key) .. "\t" .. show(value[key])
     end
     return table.concat(lines, "\n")
 end
@@ -128,7 +130,7 @@ function command.KILL(handle)
     return { [address] = tostring(name) }
 end
 
--- Commands of the console: each gets the rest of the line and returns text, or raises.
+-- Commands of the console: each gets the rest of the line and returns text, or raises. Addresses come as `:0000000a`.
 local desk = {}
 
 for name, func in pairs(ask) do
@@ -137,20 +139,9 @@ for name, func in pairs(ask) do
     end
 end
 
--- The first word of a line is an address; the rest is returned with it.
 local function address_and_rest(line)
-    local word, rest = line:match "^(%S+)%s*(.*)$"
-    if not word then
-        error("Need an address", 0)
-    end
-    if word:sub(1, 1) == "." then
-        return core.find(word) or error("Not a valid name", 0), rest
-    end
-    local digits = word:match "^:?(%x+)$"
-    local handle = digits and tonumber(digits, 16)
-    if not handle or handle == 0 or handle > 0xffffffff then
-        error("Need an address", 0)
-    end
+    local digits, rest = line:match "^:(%x+)%s*(.*)$"
+    local handle = tonumber(digits or error("Need an address", 0), 16)
     return handle, rest
 end
 
@@ -177,22 +168,39 @@ end
 
 desk["exit"] = function(line)
     local handle = address_and_rest(line)
-    if not core.alive(0, handle) then
+    if not skynet.send(handle, "debug", "EXIT") then
         error("call to invalid address " .. skynet.address(handle), 0)
     end
-    skynet.send(handle, "debug", "EXIT")
     return ""
 end
 
 function desk.start(line)
-    if not line:find "%S" then
-        error("start needs a service's name", 0)
-    end
-    local handle = skynet.newservice(line)
-    if not handle then
-        error("Exit: the service ended in its start function", 0)
+    local name = line:match "^%S+" or error("start needs a service's name", 0)
+    local ok, handle = pcall(skynet.newservice, line)
+    if not ok then
+        error(string.format("Failed: %s did not start: %s", name, tostring(handle)), 0)
+    elseif not handle then
+        error(string.format("Exit: %s ended in its start function", name), 0)
     end
     return skynet.address(handle) .. "\t" .. line
+end
+
+-- How many instructions the arguments of `call` may take: they are to be values, and must not keep the launcher from its work.
+local LONGEST_ARGUMENTS = 1000000
+
+-- What a list of Lua expressions stands for, packed.
+local function evaluate(expressions)
+    local chunk, why = load("return " .. expressions, "=arguments", "t", {})
+    if not chunk then
+        error("Invalid arguments: " .. why, 0)
+    end
+    debug.sethook(function() error("they take too long", 0) end, "", LONGEST_ARGUMENTS)
+    local results = table.pack(pcall(chunk))
+    debug.sethook()
+    if not results[1] then
+        error("Invalid arguments: " .. tostring(results[2]), 0)
+    end
+    return results
 end
 
 function desk.call(line)
@@ -200,16 +208,29 @@ function desk.call(line)
     if rest == "" then
         error("need arguments", 0)
     end
-    local arguments, why = load("return " .. rest, "=arguments", "t", {})
-    if not arguments then
-        error("Invalid arguments: " .. why, 0)
+    local arguments = evaluate(rest)
+    return show_lines(table.pack(skynet.call(handle, "lua", table.unpack(arguments, 2, arguments.n))))
+end
+
+function desk.getenv(line)
+    local key = line:match "^%S+" or error("getenv needs a key", 0)
+    return key .. "\t" .. tostring(skynet.getenv(key))
+end
+
+function desk.setenv(line)
+    local key, value = line:match "^(%S+)%s+(.+)$"
+    if not key then
+        error("setenv needs a key and a value", 0)
     end
-    local packed = table.pack(pcall(arguments))
-    if not packed[1] then
-        error("Invalid arguments: " .. tostring(packed[2]), 0)
+    if not core.setenv(key, value) then
+        error("Can't setenv exist key : " .. key, 0)
     end
-    local results = table.pack(skynet.call(handle, "lua", table.unpack(packed, 2, packed.n)))
-    return show_lines(results)
+    return ""
+end
+
+function desk.clearcache()
+    core.clearcache()
+    return ""
 end
 
 function desk.service()
@@ -233,7 +254,8 @@ skynet.start(function()
         -- The first byte of the answer tells whether it is an error.
         dispatch = function(_, _, line)
             local name, rest = line:match "^(%S+)%s*(.*)$"
-            local ok, text = pcall(desk[name], rest)
+            local func = desk[name] or function() error("the launcher knows no command " .. tostring(name), 0) end
+            local ok, text = pcall(func, rest)
             skynet.ret((ok and "+" or "-") .. tostring(text))
         end,
     }

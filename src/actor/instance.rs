@@ -45,6 +45,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The service's name as its folder in `hotfix/` is called: `game/agent` is `game.agent` there.
+    pub fn folder(&self) -> String {
+        self.service.replace('/', ".")
+    }
+
     /// Script and arguments, as `list` shows them behind `snlua `.
     pub fn command_line(&self) -> String {
         if self.args.is_empty() { self.service.clone() } else { format!("{} {}", self.service, self.args) }

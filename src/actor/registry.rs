@@ -21,7 +21,7 @@ struct Inner {
     names: HashMap<String, Handle>,
     /// The names of each handle that has any.
     named: HashMap<Handle, Vec<String>>,
-    /// The listed instances of each service.
+    /// The listed instances of each service, by folder name.
     services: HashMap<String, BTreeMap<Handle, Arc<Instance>>>,
 }
 
@@ -55,8 +55,7 @@ impl Registry {
         inner.slots[slot] = Some(instance.clone());
         inner.count += 1;
         if instance.identity.listed {
-            let service = instance.identity.service.clone();
-            inner.services.entry(service).or_default().insert(handle, instance.clone());
+            inner.services.entry(instance.identity.folder()).or_default().insert(handle, instance.clone());
         }
         instance
     }
@@ -77,10 +76,11 @@ impl Registry {
         for name in inner.named.remove(&handle).unwrap_or_default() {
             inner.names.remove(&name);
         }
-        if let Some(peers) = inner.services.get_mut(&instance.identity.service) {
+        let folder = instance.identity.folder();
+        if let Some(peers) = inner.services.get_mut(&folder) {
             peers.remove(&handle);
             if peers.is_empty() {
-                inner.services.remove(&instance.identity.service);
+                inner.services.remove(&folder);
             }
         }
     }
@@ -92,7 +92,9 @@ impl Registry {
         all
     }
 
-    /// The living, listed instances of one service, by rising handle.
+    /// The living, listed instances of the service with this folder name (see [`Identity::folder`]), by rising handle.
+    ///
+    /// [`Identity::folder`]: crate::actor::instance::Identity::folder
     pub fn of_service(&self, service: &str) -> Vec<Arc<Instance>> {
         self.inner.read().services.get(service).map(|peers| peers.values().cloned().collect()).unwrap_or_default()
     }

@@ -1,67 +1,38 @@
 //! The archive: the history as files and as a journal, for people and scripts. Everything in it is written here, and all
 //! of it can be written again from the history.
 //!
-//! A patch becomes `<service>/<number>-<UTC time>-<name>.lua` with its exact bytes, the same name with `.diff`, and a line
-//! of `journal.jsonl`. Trouble (a full disk, a missing permission) is an error value and costs nothing: the history has the
-//! bytes, and the caller tries again later. All calls block.
+//! A patch becomes `<service>/<number>-<UTC time>-<name>.lua` with its exact bytes, the same name with `.diff`, and a
+//! line of `journal.jsonl`. Trouble (a full disk, a missing permission) is an error value and costs nothing: the history
+//! has the bytes, and the caller tries again later. All calls block.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
+use jiff::Timestamp;
 
 use crate::hotfix::history::{History, HistoryError};
-use crate::hotfix::record::{ArchivedAs, NameError, PatchId, Record, Shown, check_name};
+use crate::hotfix::record::{ArchivedAs, PatchId, Shown, check_name};
 
 mod claim;
+mod error;
 mod files;
 mod journal;
+mod place;
 #[cfg(test)]
 mod tests;
 
 pub use claim::{Claim, Reread};
 use claim::{Claimed, claimed_name};
+pub use error::ArchiveError;
 use journal::Journal;
+use place::{Place, compact};
 
 /// The archive of one node.
 #[derive(Debug)]
 pub struct Archive {
     root: PathBuf,
     journal: Journal,
-}
-
-/// Why something did not get into the archive.
-#[derive(Debug, Error)]
-pub enum ArchiveError {
-    /// A file could not be written, read or moved.
-    #[error("cannot {doing} {}: {source}", path.display())]
-    Io {
-        /// What was tried, as it follows "cannot".
-        doing: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The history could not be read or written.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    /// A name that must not become part of a path.
-    #[error(transparent)]
-    Name(#[from] NameError),
-}
-
-impl ArchiveError {
-    /// For `map_err`: what was tried with which file.
-    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArchiveError {
-        let path = path.to_owned();
-        move |source| ArchiveError::Io {
-            doing,
-            path,
-            source,
-        }
-    }
 }
 
 impl Archive {
@@ -105,7 +76,7 @@ impl Archive {
         reread: Reread<'_>,
     ) -> Result<Claim, ArchiveError> {
         let shown = history.show(id)?.ok_or(HistoryError::Unknown(id))?;
-        let place = self.place(&shown.record)?;
+        let place = Place::of(&self.root, &shown.record)?;
         let claimed_path = path.with_file_name(claimed_name(&shown.record.name, id));
         let claim = match claim::claim(path, &claimed_path, &shown, reread)? {
             Claimed::Same => {
@@ -137,7 +108,7 @@ impl Archive {
     /// When the archive or the history cannot be written.
     pub fn copy(&self, history: &mut History, id: PatchId) -> Result<(), ArchiveError> {
         let shown = history.show(id)?.ok_or(HistoryError::Unknown(id))?;
-        let place = self.place(&shown.record)?;
+        let place = Place::of(&self.root, &shown.record)?;
         self.store(&place, &shown)?;
         history.archived(id, &ArchivedAs { file: place.file })?;
         Ok(())
@@ -188,7 +159,7 @@ impl Archive {
         let mut rebuilt = 0;
         for id in history.archived_ids()? {
             let shown = history.show(id)?.ok_or(HistoryError::Unknown(id))?;
-            let place = self.place(&shown.record)?;
+            let place = Place::of(&self.root, &shown.record)?;
             if !place.lua().exists() || !place.diff().exists() {
                 self.store(&place, &shown)?;
                 rebuilt += 1;
@@ -199,39 +170,22 @@ impl Archive {
         Ok(rebuilt)
     }
 
-    fn place(&self, record: &Record) -> Result<Place, ArchiveError> {
-        let file = file_name(record)?;
-        Ok(Place {
-            path: self.root.join(&file),
-            file,
-        })
-    }
-
     /// Writes a patch's files from the history's bytes.
     fn store(&self, place: &Place, shown: &Shown) -> Result<(), ArchiveError> {
-        files::write(&place.lua(), &shown.bytes)
-            .map_err(ArchiveError::io("write the archived patch", &place.lua()))?;
+        files::write(&place.lua(), &shown.bytes).map_err(ArchiveError::io("write the archived patch", &place.lua()))?;
         self.store_diff(place, shown)
     }
 
     /// Makes the claimed file itself the archived one, which keeps its owner and times. A link, a file that has other
     /// names too, or one on another file system would not stay what was handled: those are written from the history.
-    fn store_claimed(
-        &self,
-        place: &Place,
-        shown: &Shown,
-        claimed_path: &Path,
-    ) -> Result<(), ArchiveError> {
+    fn store_claimed(&self, place: &Place, shown: &Shown, claimed_path: &Path) -> Result<(), ArchiveError> {
         let moved = files::move_whole(claimed_path, &place.lua())
             .map_err(ArchiveError::io("move the patch to", &place.lua()))?;
         if moved {
             return self.store_diff(place, shown);
         }
         self.store(place, shown)?;
-        fs::remove_file(claimed_path).map_err(ArchiveError::io(
-            "remove the archived patch's file",
-            claimed_path,
-        ))
+        fs::remove_file(claimed_path).map_err(ArchiveError::io("remove the archived patch's file", claimed_path))
     }
 
     fn store_diff(&self, place: &Place, shown: &Shown) -> Result<(), ArchiveError> {
@@ -253,48 +207,12 @@ impl Archive {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 check_name(service)?;
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let base = format!("{:06}-{}-{name}", id.0, compact(jiff::Timestamp::now()));
+                let base = format!("{:06}-{}-{name}", id.0, compact(Timestamp::now()));
                 files::move_aside(claimed_path, &self.root.join(service), &base)
                     .map(Some)
                     .map_err(ArchiveError::io("keep the unhandled file", claimed_path))
             }
-            Err(error) => Err(ArchiveError::io("put the changed file back to", path)(
-                error,
-            )),
+            Err(error) => Err(ArchiveError::io("put the changed file back to", path)(error)),
         }
     }
-}
-
-/// Where a patch's files are.
-struct Place {
-    /// Inside the archive.
-    file: String,
-    path: PathBuf,
-}
-
-impl Place {
-    fn lua(&self) -> PathBuf {
-        self.path.clone()
-    }
-
-    fn diff(&self) -> PathBuf {
-        self.path.with_extension("diff")
-    }
-}
-
-/// A patch's path inside the archive.
-fn file_name(record: &Record) -> Result<String, NameError> {
-    check_name(&record.service)?;
-    check_name(&record.name)?;
-    let stem = record.name.strip_suffix(".lua").unwrap_or(&record.name);
-    let time = compact(record.time);
-    Ok(format!(
-        "{}/{:06}-{time}-{stem}.lua",
-        record.service, record.id.0
-    ))
-}
-
-/// A time as file names have it: `20261122T125801Z`.
-fn compact(time: jiff::Timestamp) -> impl std::fmt::Display {
-    time.strftime("%Y%m%dT%H%M%SZ")
 }

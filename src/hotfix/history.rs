@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::hotfix::record::{
-    Active, ArchivedAs, Entry, Event, Intake, Last, PatchId, Record, Shown, Subject, Verdict,
-    check_name,
+    Active, ArchivedAs, Entry, Event, Intake, Last, PatchId, Record, Shown, Subject, Verdict, check_name,
 };
 
 mod column;

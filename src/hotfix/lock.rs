@@ -152,10 +152,7 @@ mod tests {
         let lock = acquire(dir.path()).unwrap();
         fs::write(dir.path().join(FILE), [0xff; 100]).unwrap();
         let error = acquire(dir.path()).unwrap_err();
-        assert!(
-            matches!(error, LockError::Held { pid: None, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, LockError::Held { pid: None, .. }), "{error}");
         drop(lock);
     }
 
@@ -174,9 +171,6 @@ mod tests {
         let state = dir.path().join("archive");
         fs::write(&state, "").unwrap();
         let error = acquire(&state).unwrap_err().to_string();
-        assert!(
-            error.contains("archive") && error.contains("[node]"),
-            "{error}"
-        );
+        assert!(error.contains("archive") && error.contains("[node]"), "{error}");
     }
 }

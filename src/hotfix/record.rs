@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::patch::outcome::{FunctionChange, InstanceReport, Status};
 
+mod owner;
 #[cfg(test)]
 pub mod samples;
 mod text;
 
+pub use owner::owner;
 pub use text::{NAME_MAX_BYTES, NameError, check_name, reason, sha256};
 
 /// The number of a patch as people see it ("patch 1"): counts from 1, never used twice.

@@ -44,7 +44,7 @@ const KEEPER: &str = "__hotlua_keep";
 pub const BUILTIN: &str = "hotlua:";
 
 /// Locals per probe: one function may have 255 upvalues and about as many registers.
-const PROBE_WIDTH: usize = 200;
+pub const PROBE_WIDTH: usize = 200;
 
 /// The chunks of all files that were read.
 #[derive(Default)]

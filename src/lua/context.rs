@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -13,6 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::actor::message::Message;
+use crate::lua::apply::Live;
 use crate::lua::files::Files;
 use crate::lua::host::Host;
 use crate::lua::launch::Parent;
@@ -86,6 +88,12 @@ pub struct Context {
     pub files: RefCell<Files>,
     /// What is withheld while a patch runs; `None` at other times.
     pub trial: RefCell<Option<Trial>>,
+    /// The number of the script in [`Context::files`]; `None` until it is loaded.
+    pub script: Cell<Option<usize>>,
+    /// Patches that are live here, in the order in which they were applied.
+    pub live: RefCell<Vec<Live>>,
+    /// The standing patches were looked at.
+    pub caught_up: Cell<bool>,
     text: UnsafeCell<String>,
 }
 
@@ -98,6 +106,10 @@ pub struct Trial {
     pub messages: Vec<(Arc<Instance>, Message)>,
     /// Timers that it set: (centiseconds, session).
     pub timers: Vec<(u64, u32)>,
+    /// When its time is up.
+    pub deadline: Option<Instant>,
+    /// Its time was up.
+    pub late: bool,
 }
 
 impl Context {
@@ -127,6 +139,9 @@ impl Context {
             idle: RefCell::default(),
             files: RefCell::default(),
             trial: RefCell::new(None),
+            script: Cell::new(None),
+            live: RefCell::default(),
+            caught_up: Cell::new(false),
             text: UnsafeCell::default(),
         }
     }

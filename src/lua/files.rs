@@ -11,8 +11,8 @@ use mlua::ffi::{self, lua_State};
 use crate::lua::chunks::Chunk;
 use crate::lua::layout::{self, Proto};
 use crate::lua::values::{self, Slot};
-use crate::patch::outcome::Text;
-use crate::patch::syntax::Function;
+use crate::patch::outcome::{SourceFile, Text};
+use crate::patch::syntax::{Function, Local};
 
 /// A text that ran in this VM.
 pub struct File {
@@ -22,6 +22,8 @@ pub struct File {
     pub text: Arc<Vec<u8>>,
     /// Its functions.
     pub functions: Vec<Function>,
+    /// Its file-level locals, which a patch may mean.
+    pub locals: Vec<Local>,
     /// SHA-256 of the file's bytes.
     pub sha256: String,
     /// Whether it is a patch.
@@ -68,9 +70,27 @@ impl Files {
             label: chunk.label.clone(),
             text: Arc::new(chunk.text.clone()),
             functions: chunk.outline.functions.clone(),
+            locals: chunk.outline.locals.clone(),
             sha256: chunk.sha256.clone(),
             is_patch: false,
         }
+    }
+
+    /// The file-level locals of a file.
+    pub fn locals(&self, number: usize) -> &[Local] {
+        self.list.get(number).map_or(&[], |file| &file.locals)
+    }
+
+    /// Whether a file of this name is loaded here, and only with another content.
+    pub fn runs_other_text(&self, source: &SourceFile) -> bool {
+        let mut loaded = self.list.iter().filter(|file| file.label == source.file).peekable();
+        loaded.peek().is_some() && loaded.all(|file| file.sha256 != source.sha256)
+    }
+
+    /// A file's name and content, unless it is a patch.
+    pub fn source(&self, number: usize) -> Option<SourceFile> {
+        let file = self.list.get(number).filter(|file| !file.is_patch)?;
+        Some(SourceFile { file: file.label.clone(), sha256: file.sha256.clone() })
     }
 
     /// One file.

@@ -17,6 +17,9 @@ const SERVICES: &[(&str, &str)] = &[
 /// What runs first in every VM.
 pub const BOOT: &str = include_str!("../../lualib/hotlua/boot.lua");
 
+/// Makes what a patch is given, when it asks for it.
+pub const GIVEN: &str = include_str!("../../lualib/hotlua/given.lua");
+
 /// The text of a built-in module.
 pub fn module(name: &str) -> Option<&'static str> {
     MODULES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)

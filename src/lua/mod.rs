@@ -12,10 +12,12 @@
 
 pub mod api;
 pub mod apply;
+pub mod changes;
 pub mod chunks;
 pub mod codec;
 pub mod context;
 pub mod files;
+pub mod heap;
 pub mod host;
 pub mod launch;
 pub mod layout;

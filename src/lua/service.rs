@@ -11,6 +11,7 @@ use crate::actor::address::Handle;
 use crate::actor::instance::{Actor, Next};
 use crate::actor::mailbox::Job;
 use crate::actor::message::Message;
+use crate::lua::apply;
 use crate::lua::context::Context;
 use crate::lua::launch::Begin;
 use crate::lua::scheduler;
@@ -52,7 +53,7 @@ impl Service {
         let Some(context) = self.context.as_deref() else { return Next::End };
         match order {
             Order::Apply { patch, reply } => {
-                reply(crate::lua::apply::apply(context, &patch));
+                reply(apply::apply(context, &patch));
             }
             // SAFETY: the VM is open and idle between two messages.
             Order::Stop => unsafe { scheduler::protected(context, run_stop) },
@@ -72,7 +73,7 @@ impl Service {
             return Next::End;
         }
         if context.ready.take() {
-            crate::lua::apply::catch_up(context);
+            apply::catch_up(context);
             counters.started.store(true, Ordering::Release);
             if let Some(parent) = context.parent.take() {
                 parent.succeed(&context.host, context.handle(), true);
@@ -171,7 +172,7 @@ unsafe fn push_script(l: *mut lua_State, context: &Context) -> Result<i32, Strin
     }
     let script = vm::script(l, context)?;
     set_globals(l, context, &script);
-    vm::push_main(l, context, &script.chunk);
+    context.script.set(Some(vm::push_main(l, context, &script.chunk)));
     for word in context.instance.identity.args.split_whitespace() {
         ffi::luaL_checkstack(l, 2, std::ptr::null());
         values::push(l, word.as_bytes());

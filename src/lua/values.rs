@@ -108,10 +108,12 @@ pub enum Slot {
     Kept,
     /// Main functions of all files, which keep their prototypes from being collected.
     Mains,
+    /// What a patch works with while it is applied: not part of the program's heap.
+    Work,
 }
 
 /// How many [`Slot`]s there are.
-pub const SLOTS: i32 = 9;
+pub const SLOTS: i32 = 10;
 
 /// Pushes the table in a registry slot.
 pub unsafe fn slot(l: *mut lua_State, slot: Slot) {

@@ -188,12 +188,12 @@ unsafe fn find_module(l: *mut lua_State, context: &Context) -> Result<Arc<Chunk>
     }
 }
 
-/// Pushes three values: the main function of a chunk, its label, and what its probe calls (nil if it has none), which the boot code
+/// Returns the number of a chunk's file and pushes three values: the main function, the label, and what its probe calls (nil if it has none), which the boot code
 /// puts in its place just before it runs the function.
 ///
 /// # Safety
 /// `l` is a live coroutine of the context's VM, inside a protected call.
-pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>) {
+pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>) -> usize {
     if !chunk.push(l) {
         ffi::lua_error(l);
     }
@@ -209,6 +209,7 @@ pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>
     } else {
         ffi::lua_pushnil(l);
     }
+    number
 }
 
 /// The chunk of a service's script: from the project, or a part of the node.

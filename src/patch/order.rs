@@ -1,8 +1,8 @@
 //! What the post room hands to an instance, and what the instance asks the post room for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::patch::outcome::InstanceReport;
+use crate::patch::outcome::{InstanceReport, SourceFile};
 use crate::patch::source::Source;
 
 /// One patch on its way, the same for every instance.
@@ -24,6 +24,9 @@ pub struct Patch {
     pub args: Vec<String>,
     /// Whether it runs even where the same bytes are live (an explicit `inject`).
     pub forced: bool,
+    /// The files whose functions it replaced when it was first applied: an instance that runs another text of one of them does not get
+    /// it, since the fix is expected to be in the new text. Empty until then.
+    pub sources: OnceLock<Vec<SourceFile>>,
 }
 
 /// A job for an instance, carried by the jobs' lane of its mailbox.
@@ -45,4 +48,6 @@ pub trait PostRoom: Send + Sync {
     fn standing(&self, service: &str) -> Vec<Arc<Patch>>;
     /// An instance tells how a standing patch went.
     fn caught_up(&self, patch: &Arc<Patch>, report: InstanceReport);
+    /// An instance runs another text of `file` than the one that the patch was made for.
+    fn outdated(&self, patch: &Arc<Patch>, file: &str);
 }

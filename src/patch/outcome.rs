@@ -66,8 +66,21 @@ pub struct InstanceReport {
     pub output: String,
     /// Functions replaced or defined.
     pub functions: Vec<FunctionChange>,
+    /// Fields, locals and metatables that were written besides.
+    pub values: u32,
     /// What the author should know although it worked.
     pub warnings: Vec<String>,
+    /// The files whose functions it replaced (the service's script if it replaced none), as this instance runs them.
+    pub sources: Vec<SourceFile>,
     /// How long the instance was paused, in microseconds.
     pub micros: u64,
+}
+
+/// A source file, and the content of it that an instance runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// As error messages name it, for example `services/simpledb.lua`.
+    pub file: String,
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
 }

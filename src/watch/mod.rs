@@ -5,6 +5,7 @@
 
 mod folder;
 mod hints;
+mod layout;
 mod ledger;
 mod names;
 mod read;

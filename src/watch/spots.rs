@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::watch::hints::{Blind, Eyes, limit_on_watches};
 use crate::watch::ledger::Ledger;
+use crate::watch::names;
 use crate::watch::remote;
 
 /// A directory that counts, watched or not.
@@ -141,7 +142,7 @@ impl Spots {
                         "the limit on watched directories is reached ({}): {} and what else cannot be watched is swept instead; \
                          raise the limit with sysctl",
                         limit_on_watches(),
-                        path.display()
+                        names::escaped(path.as_os_str())
                     ));
                 }
                 false

@@ -2,7 +2,7 @@
 //! the root's parent, the root and each service folder are watched one by one, never recursively, because a recursive watch
 //! misses what is written into a directory before its own watch is in place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -10,49 +10,30 @@ use std::path::{Path, PathBuf};
 
 use crate::watch::folder::{self, Found};
 use crate::watch::hints::Hint;
-use crate::watch::ledger::{Key, Ledger, Place};
+use crate::watch::layout::{Layout, Touched};
+use crate::watch::ledger::{Ledger, Place};
 use crate::watch::names::{self, Name};
-use crate::watch::spots::{Spot, Spots};
+use crate::watch::spots::Spots;
 use crate::watch::stamp::Stamp;
 
 /// The directory tree as far as it is known.
 pub(super) struct Tree {
-    /// Absolute, otherwise as the configuration spells it.
-    root: PathBuf,
-    label: String,
+    /// What is where.
+    pub layout: Layout,
     /// What is watched.
     pub spots: Spots,
-    home: Option<Spot>,
-    /// The root's parent; it tells when the root is made or exchanged.
-    above: Option<Spot>,
-    services: BTreeMap<String, Spot>,
+    label: String,
     /// Why the root could not be used at the last look.
     trouble: Option<String>,
-}
-
-/// What a touched path is to the tree.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Touched {
-    /// The root itself.
-    Root,
-    /// Names in the root.
-    Entries(Vec<OsString>),
-    /// A name in one or more service folders (a link makes one folder two services).
-    Files(Vec<String>, OsString),
-    /// None of ours.
-    Nothing,
 }
 
 impl Tree {
     /// Nothing is known yet. `root` is absolute.
     pub(super) fn new(root: PathBuf, label: String, spots: Spots) -> Self {
         Self {
-            root,
-            label,
+            layout: Layout::new(root),
             spots,
-            home: None,
-            above: None,
-            services: BTreeMap::new(),
+            label,
             trouble: None,
         }
     }
@@ -68,7 +49,12 @@ impl Tree {
         if self.trouble.take().is_some() {
             ledger.notice(format!("{} is back", self.label));
         }
-        let known = self.services.keys().cloned().chain(ledger.services());
+        let known = self
+            .layout
+            .services
+            .keys()
+            .cloned()
+            .chain(ledger.services());
         let all: BTreeSet<OsString> = names
             .iter()
             .cloned()
@@ -85,7 +71,7 @@ impl Tree {
 
     /// Looks at one name in the root.
     pub(super) fn visit(&mut self, ledger: &mut Ledger, name: &OsStr, hint: Hint) {
-        let Some(home) = self.home.as_ref().map(|home| home.path.clone()) else {
+        let Some(home) = self.layout.home.as_ref().map(|home| home.path.clone()) else {
             return;
         };
         let judged = names::service(name);
@@ -112,7 +98,7 @@ impl Tree {
 
     /// Looks at every file of one service.
     pub(super) fn scan(&mut self, ledger: &mut Ledger, service: &str, hint: Hint) {
-        let Some(spot) = self.services.get(service) else {
+        let Some(spot) = self.layout.services.get(service) else {
             return;
         };
         let relative = Path::new(service);
@@ -142,7 +128,11 @@ impl Tree {
 
     /// Looks at one name in a service folder.
     pub(super) fn look(&self, ledger: &mut Ledger, service: &str, name: &OsStr, hint: Hint) {
-        let Some(spot) = self.services.get(service) else {
+        let Some(spot) = self.layout.services.get(service) else {
+            // With its folder went the file.
+            if let Some(name) = name.to_str() {
+                ledger.gone(&(service.to_owned(), name.to_owned()));
+            }
             return;
         };
         let display = format!("{}/{service}/{}", self.label, names::escaped(name));
@@ -157,7 +147,7 @@ impl Tree {
                 }
             }
             Name::Ours(name) => {
-                let path = self.root.join(service).join(&name);
+                let path = self.layout.root.join(service).join(&name);
                 let place = Place {
                     key: (service.to_owned(), name),
                     home: spot.path.clone(),
@@ -171,10 +161,16 @@ impl Tree {
 
     /// The folders that nobody watches (all of them if the root itself is not watched) are looked at.
     pub(super) fn look_where_blind(&mut self, ledger: &mut Ledger) {
-        if self.home.as_ref().is_none_or(|home| !home.is_watched) {
+        if self
+            .layout
+            .home
+            .as_ref()
+            .is_none_or(|home| !home.is_watched)
+        {
             return self.reconcile(ledger, Hint::Sweep);
         }
         let blind: Vec<String> = self
+            .layout
             .services
             .iter()
             .filter(|(_, spot)| !spot.is_watched)
@@ -185,96 +181,35 @@ impl Tree {
         }
     }
 
-    /// Whether there is anything that only a sweep can see.
-    pub(super) fn has_blind_spots(&self) -> bool {
-        self.home.as_ref().is_none_or(|home| !home.is_watched)
-            || self.services.values().any(|spot| !spot.is_watched)
-    }
-
     /// All watches are lost: whatever is found next counts as new.
     pub(super) fn forget_watches(&mut self) {
-        self.home = None;
-        self.above = None;
-        self.services.clear();
-    }
-
-    /// The canonical folder of a service, if there is one.
-    pub(super) fn folder(&self, service: &str) -> Option<&Path> {
-        self.services.get(service).map(|spot| spot.path.as_path())
-    }
-
-    /// What an event's path is to the tree.
-    pub(super) fn locate(&self, path: &Path) -> Touched {
-        let is_root = |home: &Spot| home.path == path;
-        if self.home.as_ref().is_some_and(is_root)
-            || self.root_by_parent().is_some_and(|root| root == path)
-        {
-            return Touched::Root;
-        }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Touched::Nothing;
-        };
-        let services = self.services_at(parent);
-        if !services.is_empty() {
-            return Touched::Files(services, name.to_owned());
-        }
-        let mut entries: Vec<OsString> = self
-            .services_at(path)
-            .into_iter()
-            .map(OsString::from)
-            .collect();
-        if self.home.as_ref().is_some_and(|home| home.path == parent)
-            && !entries.iter().any(|entry| entry == name)
-        {
-            entries.push(name.to_owned());
-        }
-        if entries.is_empty() {
-            Touched::Nothing
-        } else {
-            Touched::Entries(entries)
-        }
+        self.layout.home = None;
+        self.layout.above = None;
+        self.layout.services.clear();
     }
 
     /// The directory at this path was removed or renamed away: its watch is worth nothing, even if a directory with the same
     /// name or number is there again (numbers are used again, and a rename takes the watch along).
     pub(super) fn left(&mut self, path: &Path) {
-        if self.locate(path) == Touched::Root {
+        if self.layout.locate(path) == Touched::Root {
+            if let Some(above) = self.layout.above.take_if(|above| above.path == path) {
+                self.spots.unwatch(&above);
+            }
             return self.leave_home();
         }
-        let ids: BTreeSet<(u64, u64)> = self
-            .services
-            .values()
-            .filter(|spot| spot.path == path)
-            .map(|spot| spot.id)
-            .collect();
-        if ids.is_empty() {
-            return;
-        }
-        let affected = |spot: &Spot| ids.contains(&spot.id);
-        let services: Vec<String> = self
-            .services
-            .iter()
-            .filter(|(_, spot)| affected(spot))
-            .map(|(service, _)| service.clone())
-            .collect();
-        for service in services {
+        for service in self.layout.services_sharing(path) {
             self.leave(&service);
         }
     }
 
-    /// The service and name that a path which we once handed out stands for.
-    pub(super) fn key(path: &Path) -> Option<Key> {
-        let service = path.parent()?.file_name()?.to_str()?;
-        Some((service.to_owned(), path.file_name()?.to_str()?.to_owned()))
-    }
-
     fn watch_above(&mut self, ledger: &Ledger) {
         let parent = self
+            .layout
             .root
             .parent()
             .and_then(|parent| fs::canonicalize(parent).ok());
         let found = parent.and_then(|path| Some((fs::metadata(&path).ok()?, path)));
-        self.above = match (found, self.above.take()) {
+        self.layout.above = match (found, self.layout.above.take()) {
             (None, _) => None,
             (Some((metadata, path)), before) => {
                 let id = Stamp::of(&metadata).id();
@@ -289,20 +224,25 @@ impl Tree {
             io::ErrorKind::NotFound => "is missing".to_owned(),
             _ => format!("cannot be used ({error})"),
         };
-        let path = fs::canonicalize(&self.root).map_err(missing)?;
+        let path = fs::canonicalize(&self.layout.root).map_err(missing)?;
         let metadata = fs::metadata(&path).map_err(missing)?;
         if !metadata.is_dir() {
             return Err("is not a directory".to_owned());
         }
         let id = Stamp::of(&metadata).id();
-        if !self.home.as_ref().is_some_and(|home| home.is_at(&path, id)) {
+        if !self
+            .layout
+            .home
+            .as_ref()
+            .is_some_and(|home| home.is_at(&path, id))
+        {
             self.leave_home();
             self.spots.check_kind(&path, &self.label, ledger);
         }
-        let before = self.home.take();
+        let before = self.layout.home.take();
         let home = self.spots.keep_or_watch(before, path, id, ledger);
         let names = folder::list(&home.path).map_err(missing);
-        self.home = Some(home);
+        self.layout.home = Some(home);
         names
     }
 
@@ -312,7 +252,7 @@ impl Tree {
             ledger.service_gone(&service);
         }
         if self.trouble.as_ref() != Some(&why) {
-            let root = names::escaped(self.root.as_os_str());
+            let root = names::escaped(self.layout.root.as_os_str());
             ledger.notice(format!(
                 "{} {why}: no patch can be dropped until there is a directory {root}",
                 self.label
@@ -329,13 +269,14 @@ impl Tree {
         id: (u64, u64),
         hint: Hint,
     ) {
-        let before = self.services.get(&service).cloned();
+        let before = self.layout.services.get(&service).cloned();
         let is_known = before.as_ref().is_some_and(|spot| spot.is_at(&path, id));
         if !is_known {
             self.leave(&service);
         }
         let was_watched = is_known && before.as_ref().is_some_and(|spot| spot.is_watched);
         let shared = self
+            .layout
             .services
             .values()
             .find(|spot| spot.is_watched && spot.is_at(&path, id))
@@ -343,7 +284,7 @@ impl Tree {
         let before = shared.or(before.filter(|_| is_known));
         let spot = self.spots.keep_or_watch(before, path, id, ledger);
         let is_new = !is_known || spot.is_watched != was_watched;
-        self.services.insert(service.clone(), spot);
+        self.layout.services.insert(service.clone(), spot);
         match hint {
             _ if is_new => self.scan(ledger, &service, Hint::Scan),
             Hint::Sweep => self.scan(ledger, &service, Hint::Sweep),
@@ -372,6 +313,7 @@ impl Tree {
     fn report_finds(&mut self, ledger: &mut Ledger, service: &str) {
         let finds = ledger.take_finds();
         let is_watched = self
+            .layout
             .services
             .get(service)
             .is_some_and(|spot| spot.is_watched);
@@ -382,17 +324,17 @@ impl Tree {
             "the sweep found what no event had announced: {} (written through a link, or below a mount?)",
             finds.join(", ")
         ));
-        if let Some(mut spot) = self.services.remove(service) {
+        if let Some(mut spot) = self.layout.services.remove(service) {
             spot.is_watched = false;
             let (path, id) = (spot.path.clone(), spot.id);
             let spot = self.spots.keep_or_watch(Some(spot), path, id, ledger);
-            self.services.insert(service.to_owned(), spot);
+            self.layout.services.insert(service.to_owned(), spot);
         }
     }
 
     fn leave(&mut self, service: &str) {
-        if let Some(spot) = self.services.remove(service)
-            && self.services_at(&spot.path).is_empty()
+        if let Some(spot) = self.layout.services.remove(service)
+            && self.layout.services_at(&spot.path).is_empty()
         {
             self.spots.unwatch(&spot);
         }
@@ -400,25 +342,13 @@ impl Tree {
 
     fn leave_home(&mut self) {
         for spot in self
+            .layout
             .home
             .take()
             .into_iter()
-            .chain(std::mem::take(&mut self.services).into_values())
+            .chain(std::mem::take(&mut self.layout.services).into_values())
         {
             self.spots.unwatch(&spot);
         }
-    }
-
-    /// The services whose folder this is. Called for every event, so it compares bytes, not path components.
-    fn services_at(&self, path: &Path) -> Vec<String> {
-        let services = self.services.iter();
-        let here = services.filter(|(_, spot)| spot.path.as_os_str() == path.as_os_str());
-        here.map(|(service, _)| service.clone()).collect()
-    }
-
-    /// The root's path as events of its parent name it.
-    fn root_by_parent(&self) -> Option<PathBuf> {
-        let above = self.above.as_ref()?;
-        Some(above.path.join(self.root.file_name()?))
     }
 }

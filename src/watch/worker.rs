@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::watch::POLL_SWEEP;
 use crate::watch::hints::{Hint, Signal};
+use crate::watch::layout::{self, Touched};
 use crate::watch::ledger::Ledger;
 use crate::watch::names;
-use crate::watch::tree::{Touched, Tree};
+use crate::watch::tree::Tree;
 
 /// The shortest time between two sweeps, whatever the configuration says.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
@@ -106,7 +107,11 @@ impl Worker {
     }
 
     fn next_date(&self) -> Instant {
-        let blind_look = self.tree.has_blind_spots().then_some(self.next_blind_look);
+        let blind_look = self
+            .tree
+            .layout
+            .has_blind_spots()
+            .then_some(self.next_blind_look);
         [blind_look, self.ledger.due()]
             .into_iter()
             .flatten()
@@ -118,7 +123,7 @@ impl Worker {
             Signal::Touched(path, hint) => self.note_touched(&path, hint, todo),
             Signal::Lost(why) => todo.lost = Some(why),
             Signal::Recheck(path) => {
-                if let Some(key) = Tree::key(&path) {
+                if let Some(key) = layout::key(&path) {
                     self.ledger.recheck(&key);
                     raise(&mut todo.files, (key.0, key.1.into()), Hint::Scan);
                 }
@@ -129,13 +134,13 @@ impl Worker {
     }
 
     fn note_touched(&mut self, path: &Path, hint: Hint, todo: &mut Todo) {
-        let touched = self.tree.locate(path);
+        let touched = self.tree.layout.locate(path);
         if hint == Hint::Left {
             self.tree.left(path);
         }
         match touched {
             Touched::Nothing => {}
-            Touched::Root if hint == Hint::Attributes && !self.tree.has_blind_spots() => {}
+            Touched::Root if hint == Hint::Attributes && !self.tree.layout.has_blind_spots() => {}
             Touched::Root => todo.root = Some(Hint::Scan),
             Touched::Entries(names) => {
                 for name in names {
@@ -159,8 +164,8 @@ impl Worker {
     fn act(&mut self, todo: Todo) {
         let Self { tree, ledger, .. } = self;
         for path in &todo.forget {
-            if let Some(key) = Tree::key(path) {
-                ledger.forget(&key, tree.folder(&key.0));
+            if let Some(key) = layout::key(path) {
+                ledger.forget(&key, tree.layout.folder(&key.0));
                 tree.look(ledger, &key.0, key.1.as_ref(), Hint::Scan);
             }
         }
@@ -199,7 +204,7 @@ impl Worker {
                 self.tree.spots.begin(&self.ledger);
             }
             self.tree.reconcile(&mut self.ledger, Hint::Sweep);
-        } else if start >= self.next_blind_look && self.tree.has_blind_spots() {
+        } else if start >= self.next_blind_look && self.tree.layout.has_blind_spots() {
             self.tree.look_where_blind(&mut self.ledger);
         } else {
             return;

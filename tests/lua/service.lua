@@ -82,6 +82,19 @@ check.suite(function()
 		check.equal(skynet.call("FRIEND", "lua", "ECHO", 1), 1)
 	end)
 
+	check.case("a call to a global name that nobody has yet waits until somebody has", function()
+		local answer
+		skynet.fork(function()
+			answer = skynet.call("LATECOMER", "lua", "ECHO", "at last")
+		end)
+		skynet.sleep(5)
+		check.equal(answer, nil)
+		skynet.name("LATECOMER", skynet.newservice "peer")
+		check.await(function()
+			return answer == "at last"
+		end, "the answer")
+	end)
+
 	check.case("a local name that is taken stays with its first holder", function()
 		local first, second = skynet.newservice "peer", skynet.newservice "peer"
 		skynet.name(".taken", first)

@@ -7,10 +7,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::ArchiveError;
+use super::error::ArchiveError;
 use crate::hotfix::record::{PatchId, Shown, check_name, sha256};
 
-/// Reads a claimed file once more. An error of kind `WouldBlock` says that somebody still has it open for writing (the
+/// Reads a claimed file once more; never called with a link. An error of kind `WouldBlock` says that somebody still has it open for writing (the
 /// doorkeeper's lease test knows), which counts as other bytes, like every error but `NotFound`.
 pub type Reread<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
@@ -64,9 +64,7 @@ pub(super) fn claim(
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Claimed::Missing),
             Err(error) => {
-                return Ok(Claimed::Kept {
-                    why: error.to_string(),
-                });
+                return Ok(Claimed::Kept { why: error.to_string() });
             }
         }
     }
@@ -75,10 +73,19 @@ pub(super) fn claim(
     if !has_size {
         return Ok(Claimed::Other);
     }
-    match reread(claimed_path) {
+    match follow(claimed_path).and_then(|file| reread(&file)) {
         Ok(bytes) if sha256(&bytes) == shown.record.sha256 => Ok(Claimed::Same),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Claimed::Missing),
         _ => Ok(Claimed::Other),
+    }
+}
+
+/// The file itself: of a link (a ConfigMap mount has them) the file that it leads to, since that is what was handled.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    if path.is_symlink() {
+        fs::canonicalize(path)
+    } else {
+        Ok(path.to_owned())
     }
 }
 

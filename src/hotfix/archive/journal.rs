@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ArchiveError, file_name};
+use super::error::ArchiveError;
+use super::place::file_name;
 use crate::hotfix::history::History;
 use crate::hotfix::record::{Entry, Function, Instance, PatchId, rfc3339};
 
@@ -61,8 +62,7 @@ impl Journal {
         serde_json::to_writer(&mut line, &Line::of(entry)?)
             .map_err(|error| ArchiveError::io("write a line of", &self.path)(error.into()))?;
         line.push(b'\n');
-        append_whole(&self.path, &line)
-            .map_err(ArchiveError::io("append to the journal", &self.path))?;
+        append_whole(&self.path, &line).map_err(ArchiveError::io("append to the journal", &self.path))?;
         self.written = entry.seq;
         Ok(())
     }

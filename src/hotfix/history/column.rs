@@ -51,10 +51,7 @@ pub(super) fn from_word<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rus
 }
 
 /// A word that [`word`] wrote, or NULL.
-pub(super) fn from_word_or_null<T: DeserializeOwned>(
-    row: &Row<'_>,
-    column: &str,
-) -> rusqlite::Result<Option<T>> {
+pub(super) fn from_word_or_null<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
     match row.get_ref(column)? {
         rusqlite::types::ValueRef::Null => Ok(None),
         _ => from_word(row, column).map(Some),
@@ -85,11 +82,7 @@ fn unwritable(error: serde_json::Error) -> rusqlite::Error {
 }
 
 /// A column whose content this code never wrote.
-fn garbled(
-    row: &Row<'_>,
-    column: &str,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> rusqlite::Error {
+fn garbled(row: &Row<'_>, column: &str, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     let index = row.as_ref().column_index(column).unwrap_or(usize::MAX);
     rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
 }

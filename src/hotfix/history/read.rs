@@ -61,30 +61,18 @@ pub(super) fn record(db: &Connection, id: PatchId) -> rusqlite::Result<Option<Re
 
 /// What has a verdict but no file, and should have one.
 pub(super) fn unarchived(db: &Connection) -> rusqlite::Result<Vec<Record>> {
-    let mut open = records(
-        db,
-        "WHERE p.file IS NULL AND p.status IS NOT NULL ORDER BY p.id",
-        [],
-    )?;
+    let mut open = records(db, "WHERE p.file IS NULL AND p.status IS NOT NULL ORDER BY p.id", [])?;
     open.retain(Record::is_for_archive);
     Ok(open)
 }
 
 /// What was begun and has no verdict.
 pub(super) fn unfinished(db: &Connection) -> rusqlite::Result<Vec<Record>> {
-    records(
-        db,
-        "WHERE p.status IS NULL AND p.never = 0 ORDER BY p.id",
-        [],
-    )
+    records(db, "WHERE p.status IS NULL AND p.never = 0 ORDER BY p.id", [])
 }
 
 /// The newest patches, newest first.
-pub(super) fn list(
-    db: &Connection,
-    service: Option<&str>,
-    limit: u32,
-) -> rusqlite::Result<Vec<Record>> {
+pub(super) fn list(db: &Connection, service: Option<&str>, limit: u32) -> rusqlite::Result<Vec<Record>> {
     match service {
         Some(service) => records(
             db,
@@ -100,18 +88,16 @@ pub(super) fn show(db: &Connection, id: PatchId) -> rusqlite::Result<Option<Show
     let Some(record) = record(db, id)? else {
         return Ok(None);
     };
-    db.prepare_cached(
-        "SELECT p.diff, p.sources, c.bytes FROM patch p JOIN content c USING (sha256) WHERE p.id = ?1",
-    )?
-    .query_row([sql_id(id)], |row| {
-        Ok(Shown {
-            record,
-            diff: row.get("diff")?,
-            bytes: row.get("bytes")?,
-            sources: from_json(row, "sources")?,
+    db.prepare_cached("SELECT p.diff, p.sources, c.bytes FROM patch p JOIN content c USING (sha256) WHERE p.id = ?1")?
+        .query_row([sql_id(id)], |row| {
+            Ok(Shown {
+                record,
+                diff: row.get("diff")?,
+                bytes: row.get("bytes")?,
+                sources: from_json(row, "sources")?,
+            })
         })
-    })
-    .optional()
+        .optional()
 }
 
 /// The newest version of a name that was executed or was live already.
@@ -125,39 +111,27 @@ pub(super) fn last(db: &Connection, service: &str, name: &str) -> rusqlite::Resu
 }
 
 /// The newest version of a name that all instances have.
-pub(super) fn last_live(
-    db: &Connection,
-    service: &str,
-    name: &str,
-) -> rusqlite::Result<Option<Last>> {
+pub(super) fn last_live(db: &Connection, service: &str, name: &str) -> rusqlite::Result<Option<Last>> {
     newest(db, service, name, ACTIVE)
 }
 
-fn newest(
-    db: &Connection,
-    service: &str,
-    name: &str,
-    condition: &str,
-) -> rusqlite::Result<Option<Last>> {
+fn newest(db: &Connection, service: &str, name: &str, condition: &str) -> rusqlite::Result<Option<Last>> {
     db.prepare_cached(&format!(
         "SELECT p.id, p.sha256, c.bytes, p.status, p.handle, p.withdrawn
          FROM patch p JOIN content c USING (sha256)
          WHERE service = :service AND name = :name AND {condition}
          ORDER BY p.id DESC LIMIT 1"
     ))?
-    .query_row(
-        named_params! { ":service": service, ":name": name },
-        |row| {
-            Ok(Last {
-                id: id(row, "id")?,
-                sha256: row.get("sha256")?,
-                bytes: row.get("bytes")?,
-                status: from_word(row, "status")?,
-                target: target(row)?,
-                withdrawn: from_word_or_null(row, "withdrawn")?,
-            })
-        },
-    )
+    .query_row(named_params! { ":service": service, ":name": name }, |row| {
+        Ok(Last {
+            id: id(row, "id")?,
+            sha256: row.get("sha256")?,
+            bytes: row.get("bytes")?,
+            status: from_word(row, "status")?,
+            target: target(row)?,
+            withdrawn: from_word_or_null(row, "withdrawn")?,
+        })
+    })
     .optional()
 }
 
@@ -231,9 +205,7 @@ pub(super) fn entries_after(db: &Connection, seq: u64, limit: u32) -> rusqlite::
 
 /// The newest entry's number, or 0.
 pub(super) fn last_entry(db: &Connection) -> rusqlite::Result<u64> {
-    db.query_row(
-        "SELECT coalesce(max(seq), 0) AS seq FROM event",
-        [],
-        |row| count(row, "seq"),
-    )
+    db.query_row("SELECT coalesce(max(seq), 0) AS seq FROM event", [], |row| {
+        count(row, "seq")
+    })
 }

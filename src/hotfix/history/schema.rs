@@ -61,9 +61,7 @@ const CREATE: &str = "
 pub(super) fn connect(file: &Path) -> Result<Connection, HistoryError> {
     let explain = |source| HistoryError::of(file, source);
     // Not the default flags: they would read a path that begins with `file:` as a URI.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(file, flags).map_err(explain)?;
     identify(&db, file)?;
     prepare(&mut db).map_err(explain)?;
@@ -86,9 +84,7 @@ fn identify(db: &Connection, file: &Path) -> Result<(), HistoryError> {
     let application = number("PRAGMA application_id")?;
     let is_new = number("SELECT count(*) FROM sqlite_schema")? == 0;
     if !is_new && application != APPLICATION {
-        return Err(HistoryError::Foreign {
-            file: file.to_owned(),
-        });
+        return Err(HistoryError::Foreign { file: file.to_owned() });
     }
     if found > FORM {
         return Err(HistoryError::Newer {

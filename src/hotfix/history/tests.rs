@@ -6,9 +6,7 @@ use tempfile::TempDir;
 
 use super::{History, HistoryError};
 use crate::hotfix::record::samples::{event, intake, verdict};
-use crate::hotfix::record::{
-    ArchivedAs, EventKind, Outcome, PatchId, Subject, Target, Withdrawn, sha256,
-};
+use crate::hotfix::record::{ArchivedAs, EventKind, Outcome, PatchId, Subject, Target, Withdrawn, sha256};
 use crate::patch::outcome::Status;
 
 mod damage;
@@ -54,9 +52,7 @@ fn every_step_is_on_the_disk_when_its_call_returns() {
     history.finish(id, &verdict(Status::Applied)).unwrap();
     let after_result = killed(&dir);
     let file = "simpledb/000001-x.lua".to_owned();
-    history
-        .archived(id, &ArchivedAs { file: file.clone() })
-        .unwrap();
+    history.archived(id, &ArchivedAs { file: file.clone() }).unwrap();
     let after_archived = killed(&dir);
 
     let mut history = open(&after_intent);
@@ -70,19 +66,13 @@ fn every_step_is_on_the_disk_when_its_call_returns() {
     assert_eq!(history.list(None, 9).unwrap(), abandoned);
     assert_eq!(history.show(id).unwrap().unwrap().bytes, bytes);
     let error = history.finish(id, &verdict(Status::Applied)).unwrap_err();
-    assert!(
-        matches!(error, HistoryError::Finished(PatchId(1))),
-        "{error}"
-    );
+    assert!(matches!(error, HistoryError::Finished(PatchId(1))), "{error}");
 
     let mut history = open(&after_result);
     assert_eq!(history.abandon_unfinished().unwrap(), []);
     let unarchived = history.unarchived().unwrap();
     assert_eq!(unarchived.len(), 1);
-    assert_eq!(
-        unarchived[0].outcome,
-        Outcome::from(&verdict(Status::Applied))
-    );
+    assert_eq!(unarchived[0].outcome, Outcome::from(&verdict(Status::Applied)));
     assert_eq!(history.active(None).unwrap()[0].bytes, bytes);
 
     let mut history = open(&after_archived);
@@ -125,12 +115,7 @@ fn numbers_count_from_one_and_bytes_are_kept_once() {
 #[test]
 fn what_makes_no_sense_is_refused() {
     let (_dir, mut history) = fresh();
-    for (service, name) in [
-        ("..", "x.lua"),
-        ("a/b", "x.lua"),
-        ("a", "../x.lua"),
-        ("a", ""),
-    ] {
+    for (service, name) in [("..", "x.lua"), ("a/b", "x.lua"), ("a", "../x.lua"), ("a", "")] {
         let error = history.begin(&intake(service, name, b"")).unwrap_err();
         assert!(matches!(error, HistoryError::Name(_)), "{error}");
     }
@@ -153,10 +138,7 @@ fn what_makes_no_sense_is_refused() {
     }
     let id = applied(&mut history, "x.lua", b"");
     assert!(history.finish(id, &verdict(Status::Failed)).is_err());
-    assert_eq!(
-        history.list(None, 9).unwrap()[0].status,
-        Some(Status::Applied)
-    );
+    assert_eq!(history.list(None, 9).unwrap()[0].status, Some(Status::Applied));
     assert_eq!(history.last_entry().unwrap(), 1);
 }
 
@@ -174,12 +156,7 @@ fn only_what_leaves_the_letterbox_is_to_be_archived() {
         let id = history.begin(&intake("simpledb", "x.lua", b"x")).unwrap();
         history.finish(id, &verdict(status)).unwrap();
     }
-    let open: Vec<_> = history
-        .unarchived()
-        .unwrap()
-        .iter()
-        .map(|record| record.id)
-        .collect();
+    let open: Vec<_> = history.unarchived().unwrap().iter().map(|record| record.id).collect();
     assert_eq!(open, [1, 2, 3].map(PatchId));
 }
 
@@ -199,11 +176,7 @@ fn the_last_version_is_the_last_that_ran() {
         let id = history.begin(&intake("simpledb", "x.lua", bytes)).unwrap();
         history.finish(id, &verdict(status)).unwrap();
         let number = |found: Option<super::Last>| found.map(|last| last.id.0);
-        assert_eq!(
-            number(history.last("simpledb", "x.lua").unwrap()),
-            last,
-            "{id}"
-        );
+        assert_eq!(number(history.last("simpledb", "x.lua").unwrap()), last, "{id}");
         assert_eq!(
             number(history.last_live("simpledb", "x.lua").unwrap()),
             last_live,
@@ -217,10 +190,7 @@ fn the_last_version_is_the_last_that_ran() {
         .event(&event(EventKind::RolledBack, Subject::Patch(PatchId(2))))
         .unwrap();
     let last = history.last("simpledb", "x.lua").unwrap().unwrap();
-    assert_eq!(
-        (last.bytes.as_slice(), last.sha256),
-        (b"b".as_slice(), sha256(b"b"))
-    );
+    assert_eq!((last.bytes.as_slice(), last.sha256), (b"b".as_slice(), sha256(b"b")));
     assert_eq!(
         (last.status, last.withdrawn),
         (Status::Unchanged, Some(Withdrawn::RolledBack))
@@ -324,14 +294,9 @@ fn a_list_is_newest_first_of_one_service_or_of_all() {
 fn entries_tell_everything_in_order() {
     let (_dir, mut history) = fresh();
     let id = applied(&mut history, "x.lua", b"a");
+    history.event(&event(EventKind::Frozen, Subject::Node)).unwrap();
     history
-        .event(&event(EventKind::Frozen, Subject::Node))
-        .unwrap();
-    history
-        .event(&event(
-            EventKind::Unfrozen,
-            Subject::Service("simpledb".to_owned()),
-        ))
+        .event(&event(EventKind::Unfrozen, Subject::Service("simpledb".to_owned())))
         .unwrap();
     history
         .event(&event(EventKind::RolledBack, Subject::Patch(id)))
@@ -342,13 +307,7 @@ fn entries_tell_everything_in_order() {
         .iter()
         .map(|e| {
             let patch = e.patch.as_ref().map(|record| record.id.0);
-            (
-                e.seq,
-                e.event.as_str(),
-                e.service.as_deref(),
-                patch,
-                e.by.as_str(),
-            )
+            (e.seq, e.event.as_str(), e.service.as_deref(), patch, e.by.as_str())
         })
         .collect();
     assert_eq!(

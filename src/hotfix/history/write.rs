@@ -5,8 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params}
 use super::column::{json, now, sql_id, word};
 use super::read;
 use crate::hotfix::record::{
-    ArchivedAs, Event, EventKind, Intake, Outcome, PatchId, Record, Subject, Target, Verdict,
-    Withdrawn, sha256,
+    ArchivedAs, Event, EventKind, Intake, Outcome, PatchId, Record, Subject, Target, Verdict, Withdrawn, sha256,
 };
 use crate::patch::outcome::Status;
 
@@ -19,11 +18,7 @@ pub(super) enum Finish {
 
 /// Writes a patch and its bytes down.
 pub(super) fn intent(db: &mut Connection, intake: &Intake) -> rusqlite::Result<PatchId> {
-    debug_assert_eq!(
-        intake.sha256,
-        sha256(&intake.bytes),
-        "the hash of other bytes"
-    );
+    debug_assert_eq!(intake.sha256, sha256(&intake.bytes), "the hash of other bytes");
     let handle = match intake.target {
         Target::All => None,
         Target::Handle(handle) => Some(handle),
@@ -57,11 +52,7 @@ pub(super) fn intent(db: &mut Connection, intake: &Intake) -> rusqlite::Result<P
 }
 
 /// Writes a verdict down: the patch's row, and the entry for the journal.
-pub(super) fn result(
-    db: &mut Connection,
-    id: PatchId,
-    verdict: &Verdict,
-) -> rusqlite::Result<Finish> {
+pub(super) fn result(db: &mut Connection, id: PatchId, verdict: &Verdict) -> rusqlite::Result<Finish> {
     let transaction = db.transaction()?;
     let Some(record) = read::record(&transaction, id)? else {
         return Ok(Finish::Unknown);
@@ -108,11 +99,7 @@ fn live_already(db: &Connection, record: &Record, status: Status) -> rusqlite::R
 }
 
 /// Writes down where a patch's file is; false if there is no such patch.
-pub(super) fn archived(
-    db: &Connection,
-    id: PatchId,
-    archived: &ArchivedAs,
-) -> rusqlite::Result<bool> {
+pub(super) fn archived(db: &Connection, id: PatchId, archived: &ArchivedAs) -> rusqlite::Result<bool> {
     let rows = db
         .prepare_cached("UPDATE patch SET file = ?1 WHERE id = ?2")?
         .execute(params![archived.file, sql_id(id)])?;
@@ -190,12 +177,7 @@ fn withdraw(db: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
 
 /// A rollback ends one version, with its `unchanged` repetitions; a retirement the older ones of the name too, since the
 /// source took their place; a replay the older ones alone, since only the newest was applied to what runs now.
-fn withdraw_patch(
-    db: &Transaction<'_>,
-    id: PatchId,
-    why: Withdrawn,
-    why_word: &str,
-) -> rusqlite::Result<()> {
+fn withdraw_patch(db: &Transaction<'_>, id: PatchId, why: Withdrawn, why_word: &str) -> rusqlite::Result<()> {
     let root: Option<i64> = db
         .prepare_cached("SELECT coalesce(same_as, id) FROM patch WHERE id = ?1")?
         .query_row([sql_id(id)], |row| row.get(0))

@@ -1,9 +1,6 @@
 //! Patches for the tests of the post room.
 
-use super::{
-    Event, EventKind, Function, Instance, Intake, Origin, Outcome, Source, Subject, Target,
-    Verdict, sha256,
-};
+use super::{Event, EventKind, Function, Instance, Intake, Origin, Outcome, Source, Subject, Target, Verdict, sha256};
 use crate::patch::outcome::Status;
 
 /// A dropped patch for all instances.

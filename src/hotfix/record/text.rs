@@ -90,14 +90,7 @@ mod tests {
     #[test]
     fn names_that_cannot_leave_their_folder_are_accepted() {
         let longest = "n".repeat(200);
-        for name in [
-            "x.lua",
-            "simpledb",
-            "game.room",
-            "a..b.lua",
-            "…ß 1",
-            &longest,
-        ] {
+        for name in ["x.lua", "simpledb", "game.room", "a..b.lua", "…ß 1", &longest] {
             assert_eq!(check_name(name), Ok(()), "{name:?}");
         }
     }
@@ -129,10 +122,7 @@ mod tests {
             ("--reason:short\n", Some("short")),
             ("--- Reason:   spaced out \r\nx()", Some("spaced out")),
             ("\u{feff}-- reason: after a mark\n", Some("after a mark")),
-            (
-                "#!/usr/bin/lua\n\n-- by me\n-- reason: third\n",
-                Some("third"),
-            ),
+            ("#!/usr/bin/lua\n\n-- by me\n-- reason: third\n", Some("third")),
             ("-- reason: first\n-- reason: second\n", Some("first")),
             ("-- reason: no newline", Some("no newline")),
             ("-- reason: a\tb\u{1b}[1m\n", Some("ab[1m")),
@@ -151,10 +141,7 @@ mod tests {
     #[test]
     fn a_reason_is_cut_at_a_sensible_length() {
         let text = format!("-- reason: {}\n", "é".repeat(5000));
-        assert_eq!(
-            reason(text.as_bytes()).map(|r| r.chars().count()),
-            Some(1000)
-        );
+        assert_eq!(reason(text.as_bytes()).map(|r| r.chars().count()), Some(1000));
     }
 
     #[test]

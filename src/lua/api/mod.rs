@@ -85,7 +85,7 @@ pub unsafe fn push_core(l: *mut lua_State) {
 }
 
 pub use message::post;
-pub use node::print;
+pub use node::{join_arguments, print};
 pub use wait::set_timer;
 
 /// The standard `unpack`, by which the scheduler knows that it need not ask Lua.

@@ -13,7 +13,10 @@ use crate::lua::context::Context;
 use crate::lua::values::{self, lua_functions};
 
 /// Pushes the arguments' `tostring`s, each behind the one before with `separator` between them, as one string.
-unsafe fn join(l: *mut lua_State, separator: &[u8]) {
+///
+/// # Safety
+/// `l` is a live coroutine inside a function that Lua called. Raises Lua errors.
+pub unsafe fn join_arguments(l: *mut lua_State, separator: &[u8]) {
     let count = ffi::lua_gettop(l);
     ffi::luaL_checkstack(l, 2 * count + 2, std::ptr::null());
     for index in 1..=count {
@@ -28,7 +31,7 @@ unsafe fn join(l: *mut lua_State, separator: &[u8]) {
 lua_functions! {
     /// `print(...)`: one whole line to the node's output.
     pub fn print(l, context) {
-        join(l, b"\t");
+        join_arguments(l, b"\t");
         values::push(l, b"\n");
         ffi::lua_concat(l, 2);
         (context.host.print)(context.handle(), values::bytes(l, -1).unwrap_or_default());
@@ -81,7 +84,7 @@ lua_functions! {
 
     /// `log(...)`: one message to the log.
     pub fn log(l, context) {
-        join(l, b" ");
+        join_arguments(l, b" ");
         let text = String::from_utf8_lossy(values::bytes(l, -1).unwrap_or_default());
         info!(handle = context.handle().0, "{text}");
         0

@@ -172,12 +172,11 @@ fn a_script_that_does_not_load_says_why() {
 }
 
 #[test]
-fn the_start_service_may_fail_without_ending_the_node() {
+fn a_start_service_that_raises_ends_the_node() {
     let project = main_with("\terror \"main fails\"");
-    let mut node = project.start();
+    let mut node = project.spawn(&["run"]);
+    assert_eq!(node.wait_exit(), 1);
     node.wait_line("services/main.lua:5: main fails");
-    assert!(node.console().cmd("list").ok);
-    assert_eq!(node.stop(), 0);
 }
 
 #[test]

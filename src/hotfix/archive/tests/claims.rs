@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use super::{House, P1, P2, read};
+use crate::hotfix::archive::place::Place;
 use crate::hotfix::archive::{Archive, Claim};
 use crate::hotfix::history::History;
 use crate::hotfix::record::PatchId;
@@ -33,6 +34,20 @@ fn the_same_length_is_not_the_same_content() {
 }
 
 #[test]
+fn a_file_that_has_become_huge_is_not_read() {
+    let mut house = House::new();
+    let id = house.applied();
+    let path = house.dropped();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let never = |_: &Path| panic!("it was read");
+    let claim = house.archive.take(&mut house.history, id, &path, &never);
+    assert_eq!(claim.unwrap(), Claim::Changed { leftover: None });
+    assert_eq!(fs::metadata(&path).unwrap().len(), 1 << 40);
+    house.assert_archived(id);
+}
+
+#[test]
 fn a_save_between_claim_and_look_never_overwrites_or_is_overwritten() {
     let mut house = House::new();
     let id = house.applied();
@@ -54,14 +69,8 @@ fn a_save_between_claim_and_look_never_overwrites_or_is_overwritten() {
         panic!("{claim:?}");
     };
     assert_eq!(fs::read(&leftover).unwrap(), changed);
-    assert!(
-        leftover.starts_with(house.root().join("simpledb")),
-        "{leftover:?}"
-    );
-    assert!(
-        leftover.to_str().unwrap().ends_with("-x.lua.unhandled"),
-        "{leftover:?}"
-    );
+    assert!(leftover.starts_with(house.root().join("simpledb")), "{leftover:?}");
+    assert!(leftover.to_str().unwrap().ends_with("-x.lua.unhandled"), "{leftover:?}");
     assert_eq!(house.waiting(), [("x.lua".to_owned(), P2.to_vec())]);
     house.assert_archived(id);
 }
@@ -71,12 +80,10 @@ fn a_new_file_beside_a_claim_that_holds_is_left_for_the_next_scan() {
     let mut house = House::new();
     let id = house.applied();
     let path = house.dropped();
-    let claim = house
-        .archive
-        .take(&mut house.history, id, &path, &|claimed: &Path| {
-            fs::write(&path, P2)?;
-            fs::read(claimed)
-        });
+    let claim = house.archive.take(&mut house.history, id, &path, &|claimed: &Path| {
+        fs::write(&path, P2)?;
+        fs::read(claimed)
+    });
     assert_eq!(claim.unwrap(), Claim::Archived);
     house.assert_archived(id);
     assert_eq!(house.waiting(), [("x.lua".to_owned(), P2.to_vec())]);
@@ -168,26 +175,17 @@ fn an_archive_on_another_file_system_gets_copies() {
     let id = house.applied();
     assert_eq!(house.take(id).unwrap(), Claim::Archived);
     assert_eq!(house.waiting(), []);
-    let file = house
-        .history
-        .show(id)
-        .unwrap()
-        .unwrap()
-        .record
-        .file
-        .unwrap();
+    let file = house.history.show(id).unwrap().unwrap().record.file.unwrap();
     assert_eq!(fs::read(shm.path().join(file)).unwrap(), P1);
 
     let id = house.applied();
     let path = house.dropped();
     let changed = vec![b'?'; P1.len()];
     fs::write(&path, &changed).unwrap();
-    let claim = house
-        .archive
-        .take(&mut house.history, id, &path, &|claimed: &Path| {
-            fs::write(&path, P2)?;
-            fs::read(claimed)
-        });
+    let claim = house.archive.take(&mut house.history, id, &path, &|claimed: &Path| {
+        fs::write(&path, P2)?;
+        fs::read(claimed)
+    });
     let Ok(Claim::Changed {
         leftover: Some(leftover),
     }) = claim
@@ -208,22 +206,13 @@ enum Step {
     Archived,
 }
 
-const STEPS: [Step; 5] = [
-    Step::Intent,
-    Step::Result,
-    Step::Claimed,
-    Step::Moved,
-    Step::Archived,
-];
+const STEPS: [Step; 5] = [Step::Intent, Step::Result, Step::Claimed, Step::Moved, Step::Archived];
 
 /// Handles P1 up to and with `step`.
 fn killed_after(step: Step) -> House {
     let mut house = House::new();
     fs::write(house.dropped(), P1).unwrap();
-    let id = house
-        .history
-        .begin(&intake("simpledb", "x.lua", P1))
-        .unwrap();
+    let id = house.history.begin(&intake("simpledb", "x.lua", P1)).unwrap();
     let claimed = house.dropped().with_file_name(".x.lua.claimed-1");
     if step >= Step::Result {
         house.history.finish(id, &verdict(Status::Applied)).unwrap();
@@ -233,11 +222,8 @@ fn killed_after(step: Step) -> House {
     }
     if step >= Step::Moved {
         let shown = house.history.show(id).unwrap().unwrap();
-        let place = house.archive.place(&shown.record).unwrap();
-        house
-            .archive
-            .store_claimed(&place, &shown, &claimed)
-            .unwrap();
+        let place = Place::of(&house.root(), &shown.record).unwrap();
+        house.archive.store_claimed(&place, &shown, &claimed).unwrap();
     }
     if step >= Step::Archived {
         house.take(id).unwrap();
@@ -272,11 +258,7 @@ fn a_save_before_or_after_any_kill_is_never_lost() {
         fs::write(house.dropped(), P2).unwrap();
         let mut house = house.restarted();
         house.recover();
-        assert_eq!(
-            house.waiting(),
-            [("x.lua".to_owned(), P2.to_vec())],
-            "{step:?}"
-        );
+        assert_eq!(house.waiting(), [("x.lua".to_owned(), P2.to_vec())], "{step:?}");
         if step > Step::Intent {
             house.assert_archived(PatchId(1));
             assert_eq!(house.archived().len(), 2, "{step:?}");
@@ -330,6 +312,25 @@ fn a_claim_in_a_folder_with_two_names_is_finished_once() {
 }
 
 #[test]
+fn a_claim_whose_patch_has_no_verdict_or_another_name_goes_back() {
+    let mut house = House::new();
+    house.history.begin(&intake("simpledb", "x.lua", P1)).unwrap();
+    let id = house.handled(Status::Applied);
+    house.archive.copy(&mut house.history, id).unwrap();
+    let folder = house.hotfix().join("simpledb");
+    fs::write(folder.join(".x.lua.claimed-1"), P1).unwrap();
+    fs::write(folder.join(".y.lua.claimed-2"), P1).unwrap();
+
+    let back = Claim::Changed { leftover: None };
+    assert_eq!(house.recover(), [back.clone(), back]);
+    let names: Vec<_> = house.waiting().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["x.lua", "y.lua"]);
+    assert_eq!(house.archived().len(), 2);
+    let first = house.history.show(PatchId(1)).unwrap().unwrap().record;
+    assert_eq!(first.file, None);
+}
+
+#[test]
 fn a_claim_of_another_patch_with_that_number_goes_back() {
     let mut house = House::new();
     let id = house.handled(Status::Applied);
@@ -337,15 +338,10 @@ fn a_claim_of_another_patch_with_that_number_goes_back() {
     let claimed = house.dropped().with_file_name(".x.lua.claimed-1");
     fs::write(&claimed, P2).unwrap();
     let hotfix = house.hotfix();
-    let finished = house
-        .archive
-        .finish_claims(&mut house.history, &hotfix, &read);
+    let finished = house.archive.finish_claims(&mut house.history, &hotfix, &read);
     assert_eq!(finished.len(), 1);
     assert_eq!(finished[0].0, house.dropped());
-    assert_eq!(
-        *finished[0].1.as_ref().unwrap(),
-        Claim::Changed { leftover: None }
-    );
+    assert_eq!(*finished[0].1.as_ref().unwrap(), Claim::Changed { leftover: None });
     assert_eq!(house.waiting(), [("x.lua".to_owned(), P2.to_vec())]);
 }
 

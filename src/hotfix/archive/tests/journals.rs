@@ -16,9 +16,7 @@ impl House {
     fn journal(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.root().join("journal.jsonl")).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'));
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     fn assert_whole(&self, entries: u64, what: &str) {
@@ -72,14 +70,8 @@ fn each_event_has_its_line() {
     house.archive.write_journal(&house.history).unwrap();
 
     let journal = house.journal();
-    let events: Vec<_> = journal
-        .iter()
-        .map(|line| line["event"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        events,
-        ["applied", "rejected", "rolled-back", "frozen", "unfrozen"]
-    );
+    let events: Vec<_> = journal.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["applied", "rejected", "rolled-back", "frozen", "unfrozen"]);
     assert_eq!(journal[1]["error"], "x.lua:3: no");
     assert_eq!(journal[1]["file"], Value::Null);
     assert_eq!(journal[2]["file"], journal[0]["file"]);
@@ -133,10 +125,7 @@ fn a_line_longer_than_the_first_look_is_found() {
     house.archive.write_journal(&house.history).unwrap();
     let before = fs::read(house.root().join("journal.jsonl")).unwrap();
     house = house.restarted();
-    assert_eq!(
-        fs::read(house.root().join("journal.jsonl")).unwrap(),
-        before
-    );
+    assert_eq!(fs::read(house.root().join("journal.jsonl")).unwrap(), before);
     house.assert_whole(1, "long line");
 }
 
@@ -144,10 +133,7 @@ fn a_line_longer_than_the_first_look_is_found() {
 fn a_journal_written_in_batches_is_whole() {
     let mut house = House::new();
     for _ in 0..600 {
-        house
-            .history
-            .event(&event(EventKind::Frozen, Subject::Node))
-            .unwrap();
+        house.history.event(&event(EventKind::Frozen, Subject::Node)).unwrap();
     }
     house.archive.write_journal(&house.history).unwrap();
     house.assert_whole(600, "batches");
@@ -159,15 +145,8 @@ fn a_full_disk_delays_lines_and_loses_none() {
     house.handled(Status::Applied);
     let path = house.root().join("journal.jsonl");
     symlink("/dev/full", &path).unwrap();
-    let error = house
-        .archive
-        .write_journal(&house.history)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("journal.jsonl") && error.contains("space"),
-        "{error}"
-    );
+    let error = house.archive.write_journal(&house.history).unwrap_err().to_string();
+    assert!(error.contains("journal.jsonl") && error.contains("space"), "{error}");
     house.handled(Status::Failed);
     fs::remove_file(&path).unwrap();
     house.archive.write_journal(&house.history).unwrap();
@@ -178,9 +157,7 @@ fn a_full_disk_delays_lines_and_loses_none() {
 fn a_journal_that_is_not_a_file_is_refused() {
     let house = House::new();
     symlink("/dev/zero", house.root().join("journal.jsonl")).unwrap();
-    let error = Archive::open(&house.root(), &house.history)
-        .unwrap_err()
-        .to_string();
+    let error = Archive::open(&house.root(), &house.history).unwrap_err().to_string();
     assert!(error.contains("regular file"), "{error}");
 }
 
@@ -189,11 +166,7 @@ fn a_journal_that_was_rotated_away_goes_on_in_a_new_file() {
     let mut house = House::new();
     house.handled(Status::Applied);
     house.archive.write_journal(&house.history).unwrap();
-    fs::rename(
-        house.root().join("journal.jsonl"),
-        house.root().join("journal.1"),
-    )
-    .unwrap();
+    fs::rename(house.root().join("journal.jsonl"), house.root().join("journal.1")).unwrap();
     house.handled(Status::Applied);
     house.archive.write_journal(&house.history).unwrap();
     house = house.restarted();

@@ -30,10 +30,7 @@ fn refused(dir: &Path) -> HistoryError {
     let file = dir.join(FILE);
     let before = fs::read(&file).unwrap();
     let error = History::open(dir).unwrap_err();
-    assert!(
-        error.to_string().contains(file.to_str().unwrap()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
     assert_eq!(fs::read(&file).unwrap(), before, "it was changed");
     error
 }
@@ -41,11 +38,7 @@ fn refused(dir: &Path) -> HistoryError {
 #[test]
 fn a_damaged_database_is_told_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(
-        dir.path().join(FILE),
-        "this is a text, not a database; ".repeat(99),
-    )
-    .unwrap();
+    fs::write(dir.path().join(FILE), "this is a text, not a database; ".repeat(99)).unwrap();
     let error = refused(dir.path());
     assert!(matches!(error, HistoryError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("move it away"), "{error}");
@@ -95,22 +88,14 @@ fn a_database_of_somebody_else_or_of_the_future_is_left_alone() {
     history.db.pragma_update(None, "user_version", 99).unwrap();
     drop(history);
     let error = refused(dir.path());
-    assert!(
-        matches!(error, HistoryError::Newer { found: 99, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, HistoryError::Newer { found: 99, .. }), "{error}");
 }
 
 #[test]
 fn a_missing_directory_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let error = History::open(&dir.path().join("nowhere"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("nowhere") && error.contains("check"),
-        "{error}"
-    );
+    let error = History::open(&dir.path().join("nowhere")).unwrap_err().to_string();
+    assert!(error.contains("nowhere") && error.contains("check"), "{error}");
 }
 
 #[test]
@@ -118,10 +103,7 @@ fn a_patch_that_cannot_be_written_down_is_not_begun() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = open(&dir);
     let first = applied(&mut history, "x.lua", b"a");
-    let pages: i64 = history
-        .db
-        .query_row("PRAGMA page_count", [], |row| row.get(0))
-        .unwrap();
+    let pages: i64 = history.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     let limit = |history: &History, pages: i64| {
         history
             .db
@@ -132,10 +114,7 @@ fn a_patch_that_cannot_be_written_down_is_not_begun() {
     limit(&history, pages + 2);
     let big = intake("simpledb", "big.lua", &[b'x'; 100_000]);
     let error = history.begin(&big).unwrap_err().to_string();
-    assert!(
-        error.contains("full") && error.contains("make room"),
-        "{error}"
-    );
+    assert!(error.contains("full") && error.contains("make room"), "{error}");
     assert_eq!(history.list(None, 9).unwrap().len(), 1);
 
     limit(&history, 100_000);

@@ -1,0 +1,7 @@
+//! The commands that do more than ask the launcher, one a file.
+
+pub mod exit;
+pub mod history;
+pub mod inject;
+pub mod kill;
+pub mod list;

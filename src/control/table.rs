@@ -1,0 +1,149 @@
+//! The table of commands: what can be asked, in the order in which `help` shows it.
+
+use crate::control::address;
+use crate::control::command::{Command, Reply, Request, Run, Window};
+use crate::control::commands::{exit, history, inject, kill, list};
+
+/// Every command, sorted by name.
+const TABLE: &[Command] = &[
+    Command {
+        name: "call",
+        usage: "ADDRESS VALUE[,VALUE...]",
+        help: "send a service Lua values and show what it returns",
+        run: Run::AskAbout,
+    },
+    Command {
+        name: "clearcache",
+        usage: "",
+        help: "read every Lua file again when it is needed next",
+        run: Run::Ask,
+    },
+    exit::COMMAND,
+    Command {
+        name: "gc",
+        usage: "",
+        help: "collect garbage in every service and show its memory",
+        run: Run::Ask,
+    },
+    Command {
+        name: "getenv",
+        usage: "KEY",
+        help: "show a value of the environment",
+        run: Run::Ask,
+    },
+    Command {
+        name: "help",
+        usage: "[COMMAND]",
+        help: "show this list",
+        run: Run::Now(help),
+    },
+    history::COMMAND,
+    Command {
+        name: "info",
+        usage: "ADDRESS [ARGS...]",
+        help: "show what a service says about itself",
+        run: Run::AskAbout,
+    },
+    inject::COMMAND,
+    kill::COMMAND,
+    list::COMMAND,
+    Command {
+        name: "mem",
+        usage: "",
+        help: "show the memory of every service",
+        run: Run::Ask,
+    },
+    Command {
+        name: "ping",
+        usage: "ADDRESS",
+        help: "show how long a service takes to answer, in hundredths of a second",
+        run: Run::AskAbout,
+    },
+    Command {
+        name: "service",
+        usage: "",
+        help: "show the unique services",
+        run: Run::Ask,
+    },
+    Command {
+        name: "setenv",
+        usage: "KEY VALUE",
+        help: "set a value of the environment that has none yet",
+        run: Run::Ask,
+    },
+    Command {
+        name: "start",
+        usage: "SERVICE [ARGS...]",
+        help: "launch a service and wait until it has started",
+        run: Run::Ask,
+    },
+    Command {
+        name: "stat",
+        usage: "",
+        help: "show seconds of work, messages, queue and waiting coroutines of every service",
+        run: Run::Ask,
+    },
+    Command {
+        name: "task",
+        usage: "ADDRESS",
+        help: "show where the coroutines of a service wait",
+        run: Run::AskAbout,
+    },
+];
+
+/// Runs one line, which is not blank; `peer` is who asks, for log and archive.
+pub async fn run(window: &Window, line: &str, peer: &str) -> Reply {
+    let line = line.trim();
+    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let Some(command) = find(name) else {
+        // skynet's words, with its empty line.
+        return Reply::error("Invalid command, type help for command list\n");
+    };
+    let request = Request {
+        command,
+        rest: rest.trim_start(),
+        peer,
+    };
+    match command.run {
+        Run::Now(run) => run(window, &request).into(),
+        Run::Later(run) => run(window, &request).await,
+        Run::Ask => window.ask(format!("{name} {}", request.rest)).await,
+        Run::AskAbout => match address::first(window, &request) {
+            Ok((instance, rest)) => window.ask(format!("{name} {} {rest}", instance.identity.handle)).await,
+            Err(why) => Reply::error(why),
+        },
+    }
+}
+
+fn find(name: &str) -> Option<&'static Command> {
+    TABLE.iter().find(|command| command.name == name)
+}
+
+fn help(_window: &Window, request: &Request<'_>) -> Result<String, String> {
+    let (name, _) = request.first_word();
+    if name.is_empty() {
+        return Ok(TABLE.iter().map(described).collect::<Vec<_>>().join("\n"));
+    }
+    find(name)
+        .map(described)
+        .ok_or_else(|| format!("there is no command {name}; help alone shows them all"))
+}
+
+fn described(command: &Command) -> String {
+    let Command { name, usage, help, .. } = command;
+    if usage.is_empty() {
+        format!("{name}\t{help}")
+    } else {
+        format!("{name}\t{usage}: {help}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TABLE;
+
+    #[test]
+    fn the_table_is_sorted_and_holds_nothing_twice() {
+        assert!(TABLE.is_sorted_by(|one, next| one.name < next.name));
+    }
+}

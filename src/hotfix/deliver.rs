@@ -1,0 +1,281 @@
+//! One patch to every instance: written down, sent, answered, told, filed.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tracing::{info, warn};
+
+use crate::actor::address::Handle;
+use crate::actor::instance::Instance;
+use crate::hotfix::archive::ArchiveError;
+use crate::hotfix::history::HistoryError;
+use crate::hotfix::office::{Books, Office};
+use crate::hotfix::record::{self, Intake, Origin, PatchId, Source as RecordedSource, Target, Verdict};
+use crate::patch::diff;
+use crate::patch::order::{Order, Patch};
+use crate::patch::outcome::{InstanceReport, Status};
+use crate::patch::report::Delivery;
+use crate::patch::source::Source;
+
+/// A patch as it came in.
+pub struct Parcel {
+    /// The service's folder name.
+    pub service: String,
+    /// The file's name.
+    pub name: String,
+    /// The file as messages name it.
+    pub label: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What `...` is in it.
+    pub args: Vec<String>,
+    /// Who.
+    pub by: String,
+    /// How it came.
+    pub origin: Origin,
+    /// Whom it is for.
+    pub target: Target,
+    /// The dropped file.
+    pub path: Option<PathBuf>,
+}
+
+/// What became of it, for whoever waits.
+pub struct Told {
+    /// The verdict.
+    pub status: Status,
+    /// Every instance has it.
+    pub complete: bool,
+    /// What it printed.
+    pub output: String,
+    /// Summary, details and diff, as they are logged.
+    pub report: String,
+}
+
+/// How long no instance may answer before the others are told without it.
+const QUIET: Duration = Duration::from_secs(5);
+/// How soon trouble with the archive is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl Office {
+    /// Delivers a patch to `instances` and tells how it went, here and in the log. One at a time per service.
+    ///
+    /// # Errors
+    /// When the history cannot be written: the patch was not applied then.
+    pub async fn deliver(self: &Arc<Self>, parcel: Parcel, instances: Vec<Arc<Instance>>) -> Result<Told, HistoryError> {
+        let began = Instant::now();
+        let sha256 = record::sha256(&parcel.bytes);
+        let (id, previous) = self.write_down(&parcel, &sha256)?;
+        let mut reports = match Source::new(&parcel.bytes) {
+            Ok(source) => self.send(&parcel, source, id, &sha256, &instances).await,
+            Err(why) => instances.iter().map(|i| rejected(i, format!("{}: {why}", parcel.label))).collect(),
+        };
+        reports.sort_by_key(|report| report.handle);
+        let by = (parcel.origin == Origin::Injected).then_some(parcel.by.as_str());
+        let delivery = Delivery { id: id.0, sha256: &sha256, by, reports: &reports };
+        let diff = diff_of(&delivery, &parcel, previous.as_deref());
+        let told = self.tell(&parcel, &delivery, &diff);
+        self.finish(id, &delivery, &diff, began.elapsed());
+        if matches!(told.status, Status::Applied | Status::Unchanged | Status::NoEffect) {
+            self.file_away_or_retry(id, parcel);
+        }
+        Ok(told)
+    }
+
+    fn write_down(&self, parcel: &Parcel, sha256: &str) -> Result<(PatchId, Option<Vec<u8>>), HistoryError> {
+        self.books(|Books { history, .. }| {
+            let last = history.last_live(&parcel.service, &parcel.name)?;
+            let intake = Intake {
+                service: parcel.service.clone(),
+                name: parcel.name.clone(),
+                bytes: parcel.bytes.clone(),
+                sha256: sha256.to_owned(),
+                previous: last.as_ref().map(|last| last.id),
+                by: parcel.by.clone(),
+                reason: record::reason(&parcel.bytes),
+                origin: parcel.origin,
+                target: parcel.target,
+            };
+            Ok((history.begin(&intake)?, last.map(|last| last.bytes)))
+        })
+    }
+
+    async fn send(
+        self: &Arc<Self>,
+        parcel: &Parcel,
+        source: Source,
+        id: PatchId,
+        sha256: &str,
+        instances: &[Arc<Instance>],
+    ) -> Vec<InstanceReport> {
+        let patch = Arc::new(Patch {
+            id: id.0,
+            service: parcel.service.clone(),
+            name: parcel.name.clone(),
+            label: parcel.label.clone(),
+            source,
+            sha256: sha256.to_owned(),
+            args: parcel.args.clone(),
+            forced: parcel.origin == Origin::Injected,
+            sources: OnceLock::new(),
+        });
+        let for_all = parcel.target == Target::All;
+        if for_all {
+            self.stand(&patch);
+        }
+        let (answer, mut answers) = unbounded_channel();
+        for instance in instances {
+            let answer = answer.clone();
+            // The receiver stays until every instance has answered or ended.
+            let reply = Box::new(move |report| drop(answer.send(report)));
+            // An instance that has just ended drops the order, and with it the reply.
+            let _ = self.node.post_job(instance, Box::new(Order::Apply { patch: patch.clone(), reply }));
+        }
+        drop(answer);
+        let mut reports = gather(&mut answers, instances.len()).await;
+        let missing = missing(&reports, instances);
+        if missing.iter().any(|instance| instance.mailbox.is_open()) {
+            self.await_late(&patch, answers);
+        }
+        reports.extend(missing.into_iter().map(timed_out));
+        if for_all {
+            self.settle(&patch, &reports);
+        }
+        reports
+    }
+
+    /// Decides whether new instances get the patch.
+    fn settle(&self, patch: &Arc<Patch>, reports: &[InstanceReport]) {
+        match reports.iter().find(|report| report.status == Status::Applied) {
+            Some(applied) => {
+                // The first delivery decides; nobody else sets it.
+                let _ = patch.sources.set(applied.sources.clone());
+                self.confirm(patch);
+            }
+            None => {
+                self.withdraw(patch);
+            }
+        }
+    }
+
+    /// Logs the answers of instances that were busy for too long.
+    fn await_late(&self, patch: &Arc<Patch>, mut answers: UnboundedReceiver<InstanceReport>) {
+        let patch = patch.clone();
+        tokio::spawn(async move {
+            while let Some(report) = answers.recv().await {
+                let reports = [report];
+                let delivery = Delivery { id: patch.id, sha256: &patch.sha256, by: None, reports: &reports };
+                info!("[hotfix] {}/{} late in :{:08x}: {}", patch.service, patch.name, reports[0].handle, delivery.summary());
+            }
+        });
+    }
+
+    /// Logs the delivery, and says it to whoever waits.
+    fn tell(&self, parcel: &Parcel, delivery: &Delivery<'_>, diff: &str) -> Told {
+        let output = output_of(delivery.reports);
+        for line in output.lines() {
+            info!("[hotfix] {}/{} printed: {line}", parcel.service, parcel.name);
+        }
+        let head = format!("[hotfix] {}/{} {}\n{}", parcel.service, parcel.name, delivery.summary(), delivery.details());
+        let shown = if self.config.colour { diff::coloured(diff) } else { diff.to_owned() };
+        info!("{}", (head.clone() + &shown).trim_end());
+        let complete = !delivery.reports.is_empty() && delivery.reports.iter().all(|report| report.status.is_live());
+        Told { status: delivery.status(), complete, output, report: head + diff }
+    }
+
+    fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {
+        let sources = delivery.applied().map(|report| report.sources.as_slice()).unwrap_or_default();
+        let verdict = Verdict {
+            status: delivery.status(),
+            summary: delivery.summary(),
+            error: delivery.error().map(str::to_owned),
+            ms: took.as_secs_f64() * 1e3,
+            diff: diff.to_owned(),
+            instances: delivery.reports.iter().map(record::Instance::from).collect(),
+            functions: delivery.functions().iter().map(record::Function::from).collect(),
+            warnings: delivery.warnings(),
+            sources: sources.iter().map(|s| RecordedSource { file: s.file.clone(), sha256: s.sha256.clone() }).collect(),
+        };
+        let written = self.books(|Books { history, archive }| {
+            history.finish(id, &verdict).map_err(ArchiveError::from).and_then(|()| archive.write_journal(history))
+        });
+        if let Err(error) = written {
+            warn!("[hotfix] the outcome of patch {id} is not written down yet: {error}");
+        }
+    }
+
+    /// Files the patch; if that cannot be done now, goes on trying. The history has its bytes, so nothing is lost meanwhile.
+    fn file_away_or_retry(self: &Arc<Self>, id: PatchId, parcel: Parcel) {
+        let Err(error) = self.file_away(id, parcel.path.as_ref()) else { return };
+        warn!("[hotfix] {} is applied, but not archived yet: {error}", parcel.label);
+        let office = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(RETRY).await;
+                if office.file_away(id, parcel.path.as_ref()).is_ok() {
+                    info!("[hotfix] {} is archived now", parcel.label);
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Waits for the answers of all instances, at most [`QUIET`] longer than the last one took.
+async fn gather(answers: &mut UnboundedReceiver<InstanceReport>, count: usize) -> Vec<InstanceReport> {
+    let mut reports = Vec::with_capacity(count);
+    while let Ok(Some(report)) = tokio::time::timeout(QUIET, answers.recv()).await {
+        reports.push(report);
+    }
+    reports
+}
+
+fn missing<'a>(reports: &[InstanceReport], instances: &'a [Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
+    let answered: std::collections::HashSet<u32> = reports.iter().map(|report| report.handle).collect();
+    instances.iter().filter(|instance| !answered.contains(&instance.identity.handle.0)).collect()
+}
+
+fn timed_out(instance: &Arc<Instance>) -> InstanceReport {
+    let why = if instance.mailbox.is_open() {
+        "it has been busy for 5 s; the patch is pending there and will be applied before its next message"
+    } else {
+        "it ended before the patch reached it"
+    };
+    InstanceReport { status: Status::TimedOut, ..rejected(instance, why.to_owned()) }
+}
+
+fn rejected(instance: &Arc<Instance>, why: String) -> InstanceReport {
+    InstanceReport {
+        handle: instance.identity.handle.0,
+        status: Status::Rejected,
+        error: Some(why),
+        traceback: None,
+        output: String::new(),
+        functions: Vec::new(),
+        values: 0,
+        warnings: Vec::new(),
+        sources: Vec::new(),
+        micros: 0,
+    }
+}
+
+/// What the instances printed: once if it is the same everywhere, else with each one's handle.
+fn output_of(reports: &[InstanceReport]) -> String {
+    let printed: Vec<&InstanceReport> = reports.iter().filter(|report| !report.output.is_empty()).collect();
+    let Some((first, rest)) = printed.split_first() else { return String::new() };
+    if rest.iter().all(|report| report.output == first.output) {
+        return first.output.clone();
+    }
+    let lines = printed.iter().flat_map(|report| report.output.lines().map(|line| (report.handle, line)));
+    lines.map(|(handle, line)| format!("{} {line}\n", Handle(handle))).collect()
+}
+
+fn diff_of(delivery: &Delivery<'_>, parcel: &Parcel, previous: Option<&[u8]>) -> String {
+    let Some(applied) = delivery.applied() else { return String::new() };
+    let functions = diff::of_functions(&applied.functions);
+    if previous.is_none() && !functions.is_empty() {
+        return functions;
+    }
+    functions + &diff::of_file(&parcel.label, previous, &parcel.bytes)
+}

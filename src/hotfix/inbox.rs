@@ -1,0 +1,138 @@
+//! Dropped files, as the watcher hands them over: each service's in their order, and services beside each other.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tracing::{info, warn};
+
+use crate::hotfix::deliver::Parcel;
+use crate::hotfix::office::Office;
+use crate::hotfix::record::{self, Origin, Target};
+use crate::watch::{Event, Settled};
+
+/// How soon a file is offered again that could not be written into the history.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The inbox: what came, and what waits for its service.
+pub struct Inbox {
+    office: Arc<Office>,
+    /// One queue per service, emptied by a task of its own.
+    queues: HashMap<String, UnboundedSender<Settled>>,
+    waiting: Arc<parking_lot::Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// Files whose service has no instance: service and name → path.
+    files: BTreeMap<(String, String), PathBuf>,
+    /// What was said about them: path and content.
+    said: HashSet<(PathBuf, String)>,
+}
+
+impl Inbox {
+    /// An empty inbox.
+    pub fn new(office: Arc<Office>) -> Inbox {
+        Inbox { office, queues: HashMap::new(), waiting: Arc::default() }
+    }
+
+    /// Takes what the watcher reports until it stops.
+    pub async fn run(mut self, mut events: UnboundedReceiver<Event>) {
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => return,
+                },
+                () = self.office.node.instance_changes() => self.offer_waiting(),
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Settled(file) => self.queue(file),
+            Event::Refused { path, why } => info!("[hotfix] refused: {path} {why}"),
+            Event::Gone { service, name } => {
+                self.waiting.lock().files.remove(&(service, name));
+            }
+            Event::Notice(text) => info!("[hotfix] {text}"),
+            Event::Scanned => {}
+        }
+    }
+
+    fn queue(&mut self, file: Settled) {
+        let queue = self.queues.entry(file.service.clone()).or_insert_with(|| {
+            let (queue, files) = unbounded_channel();
+            tokio::spawn(serve(self.office.clone(), self.waiting.clone(), files));
+            queue
+        });
+        // The task ends only with its queue.
+        let _ = queue.send(file);
+    }
+
+    /// Offers the files again whose service has an instance now, in name order.
+    fn offer_waiting(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.files.retain(|(service, _), path| {
+            let due = !self.office.node.registry().of_service(service).is_empty();
+            if let (true, Some(watcher)) = (due, self.office.watcher()) {
+                watcher.recheck(path);
+            }
+            !due
+        });
+    }
+}
+
+/// Delivers the files of one service, one after the other.
+async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, mut files: UnboundedReceiver<Settled>) {
+    while let Some(file) = files.recv().await {
+        let _turn = office.turn(&file.service).await;
+        let instances = office.node.registry().of_service(&file.service);
+        if instances.is_empty() {
+            wait(&office, &waiting, file);
+            continue;
+        }
+        let (path, label) = (file.path.clone(), file.display.clone());
+        if let Err(error) = office.deliver(parcel(file), instances).await {
+            warn!("[hotfix] {label} is not applied: {error}; it is tried again in {} s", RETRY.as_secs());
+            let office = office.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(RETRY).await;
+                if let Some(watcher) = office.watcher() {
+                    watcher.recheck(&path);
+                }
+            });
+        }
+    }
+}
+
+/// The file's service has no instance: it waits where it is.
+fn wait(office: &Office, waiting: &parking_lot::Mutex<Waiting>, file: Settled) {
+    let mut waiting = waiting.lock();
+    if waiting.said.insert((file.path.clone(), file.sha256)) {
+        info!("[hotfix] {}/{} waiting: no instance of {} is running", file.service, file.name, file.service);
+    }
+    waiting.files.insert((file.service.clone(), file.name), file.path);
+    drop(waiting);
+    // One may have started between the look and the note.
+    if !office.node.registry().of_service(&file.service).is_empty() {
+        office.node.announce();
+    }
+}
+
+fn parcel(file: Settled) -> Parcel {
+    Parcel {
+        service: file.service,
+        name: file.name,
+        label: file.display,
+        bytes: file.bytes,
+        args: Vec::new(),
+        by: record::owner(file.owner),
+        origin: Origin::Dropped,
+        target: Target::All,
+        path: Some(file.path),
+    }
+}

@@ -1,0 +1,255 @@
+//! What the post room's parts share: the books, the patches that new instances get, and who is served next.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tracing::{debug, info, warn};
+
+use crate::actor::node::Node;
+use crate::hotfix::archive::{Archive, ArchiveError, Claim};
+use crate::hotfix::history::{History, HistoryError};
+use crate::hotfix::lock::{self, LockError, StateLock};
+use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject};
+use crate::patch::order::{Patch, PostRoom};
+use crate::patch::outcome::{InstanceReport, Status};
+use crate::patch::report::Delivery;
+use crate::watch::{Watcher, read_settled};
+
+/// Settings of the post room.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The letterbox: `<dir>/<service>/<name>.lua`.
+    pub dir: PathBuf,
+    /// As messages name it: `hotfix`.
+    pub label: String,
+    /// An applied file stays where it is, and a copy is archived.
+    pub keep: bool,
+    /// Live patches are applied again when the node starts.
+    pub replay: bool,
+    /// The largest patch, in bytes.
+    pub max_size: u64,
+    /// Where history and archive are.
+    pub state: PathBuf,
+    /// The project's directory, to which the names of source files are relative.
+    pub base: PathBuf,
+    /// Diffs in the log are coloured.
+    pub colour: bool,
+}
+
+/// Why the post room cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The state directory is somebody else's, or unusable.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The history cannot be used.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The archive cannot be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+}
+
+/// The post room. One per node.
+pub struct Office {
+    /// Settings.
+    pub config: Config,
+    /// The hall.
+    pub node: Arc<Node>,
+    books: Mutex<Books>,
+    standing: RwLock<HashMap<String, Vec<Arc<Patch>>>>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    watcher: OnceLock<Watcher>,
+    notes: UnboundedSender<Note>,
+    /// Patches whose first replay was told.
+    told: Mutex<HashSet<u64>>,
+    _lock: StateLock,
+}
+
+/// History and archive: whoever writes one writes the other.
+pub(super) struct Books {
+    pub(super) history: History,
+    pub(super) archive: Archive,
+}
+
+/// What instances tell, on threads that must not wait for a disk.
+pub enum Note {
+    /// A patch went into a new instance.
+    CaughtUp(Arc<Patch>, InstanceReport),
+    /// A patch is for an older text of a file.
+    Outdated(Arc<Patch>, String),
+}
+
+impl Office {
+    /// Takes the state directory, opens the books, and finishes what a killed node left half done.
+    ///
+    /// # Errors
+    /// When another node has the directory, or it cannot be used.
+    pub fn open(config: Config, node: Arc<Node>) -> Result<(Arc<Office>, UnboundedReceiver<Note>), OpenError> {
+        let lock = lock::acquire(&config.state)?;
+        let mut history = History::open(&config.state)?;
+        let archive = Archive::open(&config.state, &history)?;
+        for (path, finished) in archive.finish_claims(&mut history, &config.dir, &reread(config.max_size)) {
+            if let Err(error) = finished {
+                warn!("[hotfix] {}: {error}", path.display());
+            }
+        }
+        for record in history.abandon_unfinished()? {
+            warn!("[hotfix] {}/{}: patch {} was under way when the node ended; it did not happen", record.service, record.name, record.id);
+        }
+        let (notes, received) = unbounded_channel();
+        let office = Arc::new(Office {
+            config,
+            node,
+            books: Mutex::new(Books { history, archive }),
+            standing: RwLock::default(),
+            turns: Mutex::default(),
+            watcher: OnceLock::new(),
+            notes,
+            told: Mutex::default(),
+            _lock: lock,
+        });
+        Ok((office, received))
+    }
+
+    /// Works with history and archive. Blocks on the disk.
+    pub(super) fn books<T>(&self, work: impl FnOnce(&mut Books) -> T) -> T {
+        tokio::task::block_in_place(|| work(&mut self.books.lock()))
+    }
+
+    /// The turn of one service: one patch at a time, in the order of arrival, whatever other services do.
+    pub(super) async fn turn(&self, service: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = self.turns.lock().entry(service.to_owned()).or_default().clone();
+        turn.lock_owned().await
+    }
+
+    /// Connects the watcher, once.
+    pub fn set_watcher(&self, watcher: Watcher) {
+        // Only the app calls this, at start.
+        let _ = self.watcher.set(watcher);
+    }
+
+    /// The watcher, once there is one.
+    pub(super) fn watcher(&self) -> Option<&Watcher> {
+        self.watcher.get()
+    }
+
+    /// A patch is on its way to every instance: those that start meanwhile get it, too.
+    pub(super) fn stand(&self, patch: &Arc<Patch>) {
+        self.standing.write().entry(patch.service.clone()).or_default().push(patch.clone());
+    }
+
+    /// The patch is live: it takes the place of the older version of its name.
+    pub(super) fn confirm(&self, patch: &Arc<Patch>) {
+        let mut standing = self.standing.write();
+        let patches = standing.entry(patch.service.clone()).or_default();
+        patches.retain(|other| other.name != patch.name || other.id >= patch.id);
+    }
+
+    /// The patch is not live: new instances do not get it.
+    pub(super) fn withdraw(&self, patch: &Patch) -> bool {
+        let mut standing = self.standing.write();
+        let patches = standing.entry(patch.service.clone()).or_default();
+        let before = patches.len();
+        patches.retain(|other| other.id != patch.id);
+        patches.len() < before
+    }
+
+    /// Writes an event into the books; trouble is logged.
+    pub(super) fn event(&self, kind: EventKind, patch: u64, reason: Option<String>) {
+        let event = Event {
+            kind,
+            subject: Subject::Patch(PatchId(patch)),
+            by: "hotlua".to_owned(),
+            reason,
+            outcome: Outcome::default(),
+        };
+        let written = self.books(|Books { history, archive }| {
+            history.event(&event).map_err(ArchiveError::from).and_then(|()| archive.write_journal(history))
+        });
+        if let Err(error) = written {
+            warn!("[hotfix] {error}");
+        }
+    }
+
+    /// Files a handled patch in the archive: the dropped file itself, or a copy.
+    pub(super) fn file_away(&self, id: PatchId, dropped: Option<&PathBuf>) -> Result<(), ArchiveError> {
+        let path = dropped.filter(|_| !self.config.keep);
+        let claim = self.books(|Books { history, archive }| match path {
+            Some(path) => archive.take(history, id, path, &reread(self.config.max_size)).map(Some),
+            None => archive.copy(history, id).map(|()| None),
+        })?;
+        let (Some(path), Some(watcher)) = (path, self.watcher()) else { return Ok(()) };
+        match claim {
+            Some(Claim::Archived) => watcher.forget(path),
+            Some(Claim::Changed { leftover }) => {
+                if let Some(leftover) = leftover {
+                    warn!("[hotfix] {} was saved twice while it was applied; the version in between is {}", path.display(), leftover.display());
+                }
+                watcher.recheck(path);
+            }
+            Some(Claim::Kept { why }) => info!("[hotfix] {} stays where it is: {why}", path.display()),
+            Some(Claim::Missing) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Tells what instances note, until the node ends.
+    pub async fn keep_notes(self: Arc<Self>, mut notes: UnboundedReceiver<Note>) {
+        while let Some(note) = notes.recv().await {
+            match note {
+                Note::CaughtUp(patch, report) => self.tell_caught_up(&patch, report),
+                Note::Outdated(patch, file) => {
+                    if self.withdraw(&patch) {
+                        self.retire(&patch.service, &patch.name, patch.id, &file);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A patch is not applied again, since the source that it was made for has changed.
+    pub(super) fn retire(&self, service: &str, name: &str, id: u64, file: &str) {
+        let why = format!("{file} has changed since; the fix is expected to be in the new source");
+        info!("[hotfix] {service}/{name} retired: {why} (patch {id})");
+        self.event(EventKind::Retired, id, Some(why));
+    }
+
+    fn tell_caught_up(&self, patch: &Patch, report: InstanceReport) {
+        let reports = [report];
+        let delivery = Delivery { id: patch.id, sha256: &patch.sha256, by: None, reports: &reports };
+        let summary = delivery.summary();
+        let handle = reports[0].handle;
+        let line = format!("[hotfix] {}/{} in the new instance :{handle:08x}: {summary}", patch.service, patch.name);
+        // A thousand instances say the same; the first one and those that fail are news.
+        if reports[0].status != Status::Applied || self.told.lock().insert(patch.id) {
+            info!("{line}");
+        } else {
+            debug!("{line}");
+        }
+    }
+}
+
+/// How the archive reads a file that it has just claimed.
+fn reread(max_size: u64) -> impl Fn(&std::path::Path) -> std::io::Result<Vec<u8>> {
+    move |path| read_settled(path, max_size).map(|contents| contents.bytes)
+}
+
+impl PostRoom for Office {
+    fn standing(&self, service: &str) -> Vec<Arc<Patch>> {
+        self.standing.read().get(service).cloned().unwrap_or_default()
+    }
+
+    fn caught_up(&self, patch: &Arc<Patch>, report: InstanceReport) {
+        // Nobody listens any more when the node ends.
+        let _ = self.notes.send(Note::CaughtUp(patch.clone(), report));
+    }
+
+    fn outdated(&self, patch: &Arc<Patch>, file: &str) {
+        // As above.
+        let _ = self.notes.send(Note::Outdated(patch.clone(), file.to_owned()));
+    }
+}

@@ -1,0 +1,70 @@
+//! At start: the patches that were live when the node ended go to the new instances again, unless their source has changed.
+
+use std::sync::{Arc, OnceLock};
+
+use tracing::{info, warn};
+
+use crate::hotfix::history::HistoryError;
+use crate::hotfix::office::{Books, Office};
+use crate::hotfix::record::{self, Active, EventKind};
+use crate::patch::order::Patch;
+use crate::patch::outcome::SourceFile;
+use crate::patch::report::count;
+use crate::patch::source::Source;
+
+impl Office {
+    /// Lets every live patch of the last run stand for the instances to come, and files what was not filed.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn replay(self: &Arc<Self>) -> Result<(), HistoryError> {
+        for record in self.books(|Books { history, .. }| history.unarchived())? {
+            let path = self.config.dir.join(&record.service).join(&record.name);
+            let dropped = (record.origin == record::Origin::Dropped).then_some(path);
+            if let Err(error) = self.file_away(record.id, dropped.as_ref()) {
+                warn!("[hotfix] patch {} is not archived yet: {error}", record.id);
+            }
+        }
+        let active = self.books(|Books { history, .. }| history.active(None))?;
+        if !self.config.replay {
+            if !active.is_empty() {
+                info!("[hotfix] {} not applied again (replay is off)", count(active.len(), "live patch").replace("patchs", "patches"));
+            }
+            return Ok(());
+        }
+        for patch in active {
+            match self.changed_source(&patch) {
+                Some(file) => self.retire(&patch.service, &patch.name, patch.id.0, &file),
+                None => self.bring_back(patch),
+            }
+        }
+        Ok(())
+    }
+
+    /// The first file that is not what it was when the patch was applied. One that is gone has changed, too.
+    fn changed_source(&self, patch: &Active) -> Option<String> {
+        let changed = patch.sources.iter().find(|source| {
+            let now = std::fs::read(self.config.base.join(&source.file));
+            now.map_or(true, |bytes| record::sha256(&bytes) != source.sha256)
+        });
+        changed.map(|source| source.file.clone())
+    }
+
+    fn bring_back(&self, active: Active) {
+        let Ok(source) = Source::new(&active.bytes) else { return };
+        let sources: Vec<SourceFile> = active.sources.into_iter().map(|s| SourceFile { file: s.file, sha256: s.sha256 }).collect();
+        let patch = Arc::new(Patch {
+            id: active.id.0,
+            label: format!("{}/{}/{}", self.config.label, active.service, active.name),
+            service: active.service,
+            name: active.name,
+            source,
+            sha256: active.sha256,
+            args: Vec::new(),
+            forced: false,
+            sources: OnceLock::from(sources),
+        });
+        self.stand(&patch);
+        self.event(EventKind::Replayed, patch.id, None);
+    }
+}

@@ -1,0 +1,305 @@
+//! The whole heap of a VM, written down: every table, every cell, every user value, and what suspended coroutines hold. From this
+//! record a change is seen, undone, or carried to every holder. Only raw access: no metamethod of the program runs.
+//!
+//! The record lies in a Lua array (the log), since only Lua values keep objects alive; [`Snapshot`] knows what stands where.
+//! The collector is stopped meanwhile, so no address is reused.
+
+#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+
+use std::ffi::{c_int, c_void};
+
+use mlua::ffi::{self, lua_State};
+use rustc_hash::FxHashSet;
+
+use crate::lua::values::{self, Slot};
+
+/// What the log holds, in the order in which it was found.
+#[derive(Default)]
+pub struct Snapshot {
+    /// The objects and their places in the log.
+    pub entries: Vec<Entry>,
+    seen: FxHashSet<usize>,
+    /// Length of the log.
+    length: i64,
+    /// Length of the list of objects that are found and not yet visited.
+    open: i64,
+}
+
+/// One object in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Its first place in the log: the object itself. What it holds follows.
+    pub place: i64,
+}
+
+/// The kinds of objects that hold values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A table: its metatable (false if none), then `pairs` times key and value.
+    Table {
+        /// Number of pairs.
+        pairs: u32,
+    },
+    /// A cell, by the first function that was found to have it as upvalue number `upvalue`: its value.
+    Cell {
+        /// Number of the upvalue, from 1.
+        upvalue: c_int,
+    },
+    /// A full userdata: its metatable (false if none), then its user values.
+    Userdata {
+        /// Number of user values.
+        values: c_int,
+    },
+    /// A stack slot of a suspended coroutine: its value, a function.
+    Stack {
+        /// The frame, from 0 (innermost); -1 for a coroutine that has not started.
+        level: c_int,
+        /// The local's number as `lua_getlocal` counts (negative: vararg), or the stack index if it has not started.
+        local: c_int,
+    },
+    /// A function that a suspended coroutine is in the middle of: the function.
+    Frame {
+        /// The line that it is at.
+        line: c_int,
+    },
+}
+
+/// Stands for nil in the log.
+static NIL: u8 = 0;
+
+/// Index of the log in the frames of this module's functions.
+const LOG: c_int = 1;
+/// Index of the list of open objects, likewise.
+const OPEN: c_int = 2;
+
+/// Writes down the whole heap. Expects the log and an empty table as the only values on the stack.
+///
+/// # Safety
+/// `l` is the main thread inside a protected call; the collector is stopped.
+pub unsafe fn take(l: *mut lua_State, snapshot: &mut Snapshot) {
+    ffi::luaL_checkstack(l, 32, std::ptr::null());
+    for own in [LOG, OPEN] {
+        snapshot.seen.insert(ffi::lua_topointer(l, own) as usize);
+    }
+    values::slot(l, Slot::Work);
+    snapshot.seen.insert(ffi::lua_topointer(l, -1) as usize);
+    ffi::lua_settop(l, OPEN);
+    // The main thread's stack holds this work and nothing of the program's.
+    ffi::lua_pushthread(l);
+    snapshot.seen.insert(ffi::lua_topointer(l, -1) as usize);
+    ffi::lua_settop(l, OPEN);
+    push_roots(l, snapshot);
+    while snapshot.open > 0 {
+        ffi::lua_rawgeti(l, OPEN, snapshot.open);
+        snapshot.open -= 1;
+        visit(l, snapshot);
+        ffi::lua_settop(l, OPEN);
+    }
+}
+
+unsafe fn push_roots(l: *mut lua_State, snapshot: &mut Snapshot) {
+    ffi::lua_pushvalue(l, ffi::LUA_REGISTRYINDEX);
+    found(l, snapshot);
+    // The metatables of types that have one for all values.
+    ffi::lua_pushnil(l);
+    ffi::lua_pushboolean(l, 0);
+    ffi::lua_pushinteger(l, 0);
+    ffi::lua_pushstring(l, c"".as_ptr());
+    push_nil_mark(l);
+    ffi::lua_pushcfunction(l, nothing);
+    for index in OPEN + 1..=ffi::lua_gettop(l) {
+        if ffi::lua_getmetatable(l, index) != 0 {
+            found(l, snapshot);
+        }
+    }
+    ffi::lua_settop(l, OPEN);
+}
+
+unsafe extern "C-unwind" fn nothing(_l: *mut lua_State) -> c_int {
+    0
+}
+
+/// Takes the value on top of the stack: an object that is not known yet is put on the list.
+unsafe fn found(l: *mut lua_State, snapshot: &mut Snapshot) {
+    let holds = matches!(
+        ffi::lua_type(l, -1),
+        ffi::LUA_TTABLE | ffi::LUA_TFUNCTION | ffi::LUA_TUSERDATA | ffi::LUA_TTHREAD
+    );
+    if holds && snapshot.seen.insert(ffi::lua_topointer(l, -1) as usize) {
+        snapshot.open += 1;
+        ffi::lua_rawseti(l, OPEN, snapshot.open);
+    } else {
+        ffi::lua_pop(l, 1);
+    }
+}
+
+/// Pushes what stands for nil.
+///
+/// # Safety
+/// `l` is live, with room for one value.
+pub unsafe fn push_nil_mark(l: *mut lua_State) {
+    ffi::lua_pushlightuserdata(l, (&raw const NIL).cast_mut().cast());
+}
+
+/// Appends a copy of the value at `index` to the log.
+unsafe fn note(l: *mut lua_State, snapshot: &mut Snapshot, index: c_int) {
+    if ffi::lua_type(l, index) == ffi::LUA_TNIL {
+        push_nil_mark(l);
+    } else {
+        ffi::lua_pushvalue(l, index);
+    }
+    snapshot.length += 1;
+    ffi::lua_rawseti(l, LOG, snapshot.length);
+}
+
+/// Begins the entry of the object at `index`; its kind is settled with [`Snapshot::entries`] by the caller.
+unsafe fn begin(l: *mut lua_State, snapshot: &mut Snapshot, index: c_int, kind: Kind) -> usize {
+    note(l, snapshot, index);
+    snapshot.entries.push(Entry { kind, place: snapshot.length });
+    snapshot.entries.len() - 1
+}
+
+unsafe fn visit(l: *mut lua_State, snapshot: &mut Snapshot) {
+    let object = OPEN + 1;
+    match ffi::lua_type(l, object) {
+        ffi::LUA_TTABLE => visit_table(l, snapshot, object),
+        ffi::LUA_TFUNCTION => visit_function(l, snapshot, object),
+        ffi::LUA_TUSERDATA => visit_userdata(l, snapshot, object),
+        _ => visit_thread(l, snapshot, ffi::lua_tothread(l, object), object),
+    }
+}
+
+unsafe fn note_metatable(l: *mut lua_State, snapshot: &mut Snapshot, object: c_int) {
+    if ffi::lua_getmetatable(l, object) == 0 {
+        ffi::lua_pushboolean(l, 0);
+    }
+    note(l, snapshot, -1);
+    found(l, snapshot);
+}
+
+unsafe fn visit_table(l: *mut lua_State, snapshot: &mut Snapshot, object: c_int) {
+    let entry = begin(l, snapshot, object, Kind::Table { pairs: 0 });
+    note_metatable(l, snapshot, object);
+    let mut pairs = 0;
+    ffi::lua_pushnil(l);
+    while ffi::lua_next(l, object) != 0 {
+        note(l, snapshot, -2);
+        note(l, snapshot, -1);
+        pairs += 1;
+        found(l, snapshot);
+        ffi::lua_pushvalue(l, -1);
+        found(l, snapshot);
+    }
+    snapshot.entries[entry].kind = Kind::Table { pairs };
+}
+
+unsafe fn visit_function(l: *mut lua_State, snapshot: &mut Snapshot, object: c_int) {
+    let mut upvalue = 1;
+    while !ffi::lua_getupvalue(l, object, upvalue).is_null() {
+        if snapshot.seen.insert(ffi::lua_upvalueid(l, object, upvalue) as usize) {
+            begin(l, snapshot, object, Kind::Cell { upvalue });
+            note(l, snapshot, -1);
+        }
+        found(l, snapshot);
+        upvalue += 1;
+    }
+}
+
+unsafe fn visit_userdata(l: *mut lua_State, snapshot: &mut Snapshot, object: c_int) {
+    let entry = begin(l, snapshot, object, Kind::Userdata { values: 0 });
+    note_metatable(l, snapshot, object);
+    let mut values = 0;
+    while ffi::lua_getiuservalue(l, object, values + 1) != ffi::LUA_TNONE {
+        note(l, snapshot, -1);
+        found(l, snapshot);
+        values += 1;
+    }
+    snapshot.entries[entry].kind = Kind::Userdata { values };
+}
+
+unsafe fn visit_thread(l: *mut lua_State, snapshot: &mut Snapshot, thread: *mut lua_State, object: c_int) {
+    if ffi::lua_checkstack(thread, 4) == 0 {
+        return;
+    }
+    let mut ar: ffi::lua_Debug = std::mem::zeroed();
+    if ffi::lua_getstack(thread, 0, &mut ar) == 0 {
+        // Not started: the function and its arguments. (Ended: nothing.)
+        for index in 1..=ffi::lua_gettop(thread) {
+            ffi::lua_pushvalue(thread, index);
+            note_stack(l, snapshot, thread, object, Kind::Stack { level: -1, local: index });
+        }
+        return;
+    }
+    let suspended = ffi::lua_status(thread) == ffi::LUA_YIELD;
+    let mut level = 0;
+    while ffi::lua_getstack(thread, level, &mut ar) != 0 {
+        ffi::lua_getinfo(thread, c"fl".as_ptr(), &mut ar);
+        ffi::lua_xmove(thread, l, 1);
+        if suspended && ffi::lua_iscfunction(l, -1) == 0 {
+            begin(l, snapshot, object, Kind::Frame { line: ar.currentline });
+            note(l, snapshot, -1);
+        }
+        found(l, snapshot);
+        for step in [1, -1] {
+            let mut local = step;
+            while !ffi::lua_getlocal(thread, &ar, local).is_null() {
+                note_stack(l, snapshot, thread, object, Kind::Stack { level, local });
+                local += step;
+            }
+        }
+        level += 1;
+    }
+}
+
+/// Takes the value on top of another thread's stack; a function is noted with the slot that it was copied from.
+unsafe fn note_stack(l: *mut lua_State, snapshot: &mut Snapshot, from: *mut lua_State, object: c_int, kind: Kind) {
+    ffi::lua_xmove(from, l, 1);
+    if ffi::lua_type(l, -1) == ffi::LUA_TFUNCTION {
+        begin(l, snapshot, object, kind);
+        note(l, snapshot, -1);
+    }
+    found(l, snapshot);
+}
+
+/// Pushes the value at a place of the log at stack index `log`.
+///
+/// # Safety
+/// `l` is live, with room for one value.
+pub unsafe fn push_noted(l: *mut lua_State, log: c_int, place: i64) {
+    if ffi::lua_rawgeti(l, log, place) == ffi::LUA_TLIGHTUSERDATA
+        && ffi::lua_touserdata(l, -1) == (&raw const NIL).cast_mut().cast::<c_void>()
+    {
+        ffi::lua_pop(l, 1);
+        ffi::lua_pushnil(l);
+    }
+}
+
+/// Sets the metatable of the object at `object` to the value on top of the stack (a table, or false for none), which is popped.
+///
+/// # Safety
+/// As [`push_noted`]; the metatable of a table or userdata.
+pub unsafe fn set_metatable(l: *mut lua_State, object: c_int) {
+    if ffi::lua_type(l, -1) != ffi::LUA_TTABLE {
+        ffi::lua_pop(l, 1);
+        ffi::lua_pushnil(l);
+    }
+    ffi::lua_setmetatable(l, object);
+}
+
+/// Sets a stack slot of a suspended coroutine to the value on top of `l`, which is popped.
+///
+/// # Safety
+/// `thread` is suspended as it was when the slot was noted.
+pub unsafe fn set_stack(l: *mut lua_State, thread: *mut lua_State, level: c_int, local: c_int) {
+    ffi::lua_xmove(l, thread, 1);
+    if level < 0 {
+        ffi::lua_replace(thread, local);
+        return;
+    }
+    let mut ar: ffi::lua_Debug = std::mem::zeroed();
+    if ffi::lua_getstack(thread, level, &mut ar) == 0 || ffi::lua_setlocal(thread, &ar, local).is_null() {
+        ffi::lua_pop(thread, 1);
+    }
+}
