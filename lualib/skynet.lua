@@ -75,8 +75,8 @@ local function name_of_kind(kind)
     return p and p.name or kind
 end
 
-local function unknown_request(_, address, msg, sz, kind)
-    core.log(string.format("Unknown request (%s): %s", name_of_kind(kind), core.tostring(msg, sz)))
+local function unknown_request(_, address, msg, sz, name)
+    core.log(string.format("Unknown request (%s): %s", name, core.tostring(msg, sz)))
     error(string.format("Unknown session : %d from %x", 0, address))
 end
 
@@ -86,7 +86,7 @@ local function unknown_response(session, address, msg, sz)
 end
 
 function hooks.unknown_request(session, address, msg, sz, kind)
-    return unknown_request(session, address, msg, sz, kind)
+    return unknown_request(session, address, msg, sz, name_of_kind(kind))
 end
 
 function hooks.unknown_response(session, address, msg, sz)
@@ -142,7 +142,7 @@ function skynet.response(pack)
     local session, source = core.defer()
     if session == 0 then
         -- Nobody waits for the answer to a `send`.
-        return function() return false end
+        return function() end
     end
     return function(ok, ...)
         if ok == "TEST" then
@@ -236,7 +236,10 @@ function skynet.init(func)
     end
 end
 
+local start_thread
+
 function skynet.init_service(start)
+    start_thread = running()
     local ok, why = xpcall(function()
         for _, init in ipairs(core.script_inits or {}) do
             init()
@@ -244,6 +247,7 @@ function skynet.init_service(start)
         core.script_inits = nil
         start()
     end, traceback)
+    start_thread = nil
     if ok then
         core.started()
     else
@@ -321,9 +325,18 @@ end
 
 -- Diagnosis ---------------------------------------------------------------------------------------------------------------------
 
--- Without argument the number of coroutines that wait; with a table their tracebacks by coroutine; with a session its traceback.
+-- Without argument the number of coroutines that wait; with a table their tracebacks by coroutine; with a session its traceback;
+-- with a coroutine its session; with "init" the traceback of the start function.
 function skynet.task(ret)
-    if type(ret) == "table" then
+    if type(ret) == "thread" then
+        for session, co in pairs(session_id_coroutine) do
+            if co == ret then
+                return session
+            end
+        end
+    elseif ret == "init" then
+        return start_thread and traceback(start_thread)
+    elseif type(ret) == "table" then
         for session, co in pairs(session_id_coroutine) do
             ret[string.format("%s session: %d", tostring(co), session)] = traceback(co)
         end

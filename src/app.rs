@@ -20,8 +20,9 @@ use crate::hotfix::office::Office;
 use crate::log;
 use crate::log::Printer;
 use crate::lua;
-use crate::lua::host::Host;
-use crate::lua::launch::{Launch, Parent};
+use crate::lua::host::{Host, Print};
+use crate::lua::launch::Launch;
+use crate::lua::parent::Parent;
 use crate::patch::order::Order;
 use crate::watch;
 
@@ -144,7 +145,7 @@ fn workshop(config: &Config) -> lua::host::Config {
     }
 }
 
-fn print_to(printer: Printer) -> Box<dyn Fn(Handle, &[u8]) + Send + Sync> {
+fn print_to(printer: Printer) -> Print {
     Box::new(move |handle, line| printer.print(handle.0, line))
 }
 
@@ -159,8 +160,15 @@ fn worker_count(config: &Config) -> usize {
 async fn launch(host: &Arc<Host>, service: &str, own: Option<Handle>) -> Result<Option<Handle>, String> {
     let (sender, started) = oneshot::channel();
     let tell = Parent::Caller(Box::new(move |outcome| drop(sender.send(outcome))));
-    host.launch(Launch { service: service.into(), args: String::new(), parent: Some(tell), own });
-    started.await.unwrap_or_else(|_| Err(format!("{service} ended before it had started")))
+    host.launch(Launch {
+        service: service.into(),
+        args: String::new(),
+        parent: Some(tell),
+        own,
+    });
+    started
+        .await
+        .unwrap_or_else(|_| Err(format!("{service} ended before it had started")))
 }
 
 /// Tells every service that the node stops, waits for them a while, and ends what is left.
@@ -172,11 +180,22 @@ fn stop(node: &Arc<Node>, workers: Workers) {
     }
     tokio::task::block_in_place(|| {
         node.wait_empty(GRACE);
-        let left: Vec<Handle> = node.registry().all().iter().map(|instance| instance.identity.handle).collect();
+        let left: Vec<Handle> = node
+            .registry()
+            .all()
+            .iter()
+            .map(|instance| instance.identity.handle)
+            .collect();
         if !left.is_empty() {
-            warn!("{} service(s) did not end within {} s: {left:?}", left.len(), GRACE.as_secs());
+            warn!(
+                "{} service(s) did not end within {} s: {left:?}",
+                left.len(),
+                GRACE.as_secs()
+            );
         }
-        left.into_iter().for_each(|handle| drop(node.kill(handle)));
+        for handle in left {
+            node.kill(handle);
+        }
         node.wait_empty(Duration::from_millis(500));
         node.stop_threads();
         workers.join(Duration::from_millis(500));

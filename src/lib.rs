@@ -7,6 +7,7 @@ pub mod actor;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod hotfix;
 pub mod log;
 pub mod lua;

@@ -108,8 +108,10 @@ function core.hooks.script(...)
     init_lists[co] = nil
     if not ok then
         core.log("lua loader error : " .. tostring(why))
-        core.failed(why)
-    elseif not core.has_start then
+        return core.failed(why)
+    end
+    core.loaded()
+    if not core.has_start then
         core.started()
     end
 end

@@ -145,16 +145,24 @@ local function address_and_rest(line)
     return handle, rest
 end
 
+-- Asks one service; what goes wrong is raised without a place in this file, which tells nobody anything.
+local function ask_one(handle, kind, ...)
+    local results = table.pack(pcall(core.call, handle, kind, ...))
+    if results[1] then
+        return table.unpack(results, 2, results.n)
+    end
+    local why = tostring(results[2])
+    error(why == "call failed" and why .. " (the log tells why)" or why, 0)
+end
+
 function desk.ping(line)
-    local handle = address_and_rest(line)
     local before = skynet.now()
-    skynet.call(handle, "debug", "PING")
+    ask_one((address_and_rest(line)), skynet.PTYPE_DEBUG, "PING")
     return tostring(skynet.now() - before)
 end
 
 function desk.task(line)
-    local handle = address_and_rest(line)
-    return show_lines(skynet.call(handle, "debug", "TASK"))
+    return show_lines(ask_one((address_and_rest(line)), skynet.PTYPE_DEBUG, "TASK"))
 end
 
 function desk.info(line)
@@ -163,7 +171,7 @@ function desk.info(line)
     for word in rest:gmatch "%S+" do
         words[#words + 1] = word
     end
-    return show_lines(skynet.call(handle, "debug", "INFO", table.unpack(words)))
+    return show_lines(ask_one(handle, skynet.PTYPE_DEBUG, "INFO", table.unpack(words)))
 end
 
 desk["exit"] = function(line)
@@ -182,7 +190,7 @@ function desk.start(line)
     elseif not handle then
         error(string.format("Exit: %s ended in its start function", name), 0)
     end
-    return skynet.address(handle) .. "\t" .. line
+    return skynet.address(handle) .. "\t" .. name
 end
 
 -- How many instructions the arguments of `call` may take: they are to be values, and must not keep the launcher from its work.
@@ -209,12 +217,12 @@ function desk.call(line)
         error("need arguments", 0)
     end
     local arguments = evaluate(rest)
-    return show_lines(table.pack(skynet.call(handle, "lua", table.unpack(arguments, 2, arguments.n))))
+    return show_lines(table.pack(ask_one(handle, skynet.PTYPE_LUA, table.unpack(arguments, 2, arguments.n))))
 end
 
 function desk.getenv(line)
     local key = line:match "^%S+" or error("getenv needs a key", 0)
-    return key .. "\t" .. tostring(skynet.getenv(key))
+    return key .. "\t" .. (skynet.getenv(key) or "nil")
 end
 
 function desk.setenv(line)

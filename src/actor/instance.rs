@@ -1,7 +1,6 @@
 //! One running instance of a service: its mailbox, its turn on a worker thread, and what others may know about it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -9,8 +8,7 @@ use parking_lot::Mutex;
 
 use crate::actor::address::Handle;
 use crate::actor::mailbox::{Job, Mailbox};
-use crate::actor::message::{Message, kind};
-use crate::actor::node::Node;
+use crate::actor::message::Message;
 
 /// What an actor wants after a message or a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +50,11 @@ impl Identity {
 
     /// Script and arguments, as `list` shows them behind `snlua `.
     pub fn command_line(&self) -> String {
-        if self.args.is_empty() { self.service.clone() } else { format!("{} {}", self.service, self.args) }
+        if self.args.is_empty() {
+            self.service.clone()
+        } else {
+            format!("{} {}", self.service, self.args)
+        }
     }
 }
 
@@ -88,6 +90,16 @@ struct Body {
     batch: VecDeque<Message>,
 }
 
+/// How a turn ended.
+pub(super) enum Turn {
+    /// Nothing is left to do.
+    Over,
+    /// More waits: it must be queued again.
+    Again,
+    /// The instance has ended, leaving these requests (source, session) unanswered.
+    Ended(Vec<(Handle, u32)>),
+}
+
 /// `turn` bit: it is in the run queue, or must go there when its turn ends.
 const QUEUED: u8 = 1;
 /// `turn` bit: a worker runs it.
@@ -102,7 +114,10 @@ impl Instance {
             mailbox: Mailbox::new(),
             counters: Counters::default(),
             turn: AtomicU8::new(0),
-            body: Mutex::new(Body { actor: Some(actor), batch: VecDeque::new() }),
+            body: Mutex::new(Body {
+                actor: Some(actor),
+                batch: VecDeque::new(),
+            }),
         }
     }
 
@@ -117,26 +132,30 @@ impl Instance {
         self.turn.fetch_or(QUEUED, Ordering::AcqRel) & RUNNING == 0
     }
 
-    /// Runs one turn, if it is due; true if it must be queued again.
-    pub(super) fn run_turn(self: &Arc<Self>, node: &Arc<Node>) -> bool {
+    /// Runs one turn, if it is due.
+    pub(super) fn run_turn(&self) -> Turn {
         let due = self.turn.fetch_update(Ordering::AcqRel, Ordering::Acquire, |turn| {
             (turn & RUNNING == 0 && turn & QUEUED != 0).then_some(RUNNING)
         });
         if due.is_err() {
-            return false;
+            return Turn::Over;
         }
-        let more = self.run_batch(node);
-        if more {
+        let turn = self.run_batch();
+        if let Turn::Again = turn {
             self.turn.fetch_or(QUEUED, Ordering::AcqRel);
         }
-        self.turn.fetch_and(!RUNNING, Ordering::AcqRel) & QUEUED != 0
+        let queued = self.turn.fetch_and(!RUNNING, Ordering::AcqRel) & QUEUED != 0;
+        match turn {
+            Turn::Over if queued => Turn::Again,
+            turn => turn,
+        }
     }
 
-    /// Handles jobs and up to [`TURN_LENGTH`] messages; true if more wait.
-    fn run_batch(self: &Arc<Self>, node: &Arc<Node>) -> bool {
+    /// Handles jobs and up to [`TURN_LENGTH`] messages.
+    fn run_batch(&self) -> Turn {
         let mut body = self.body.lock();
         let Body { actor: slot, batch } = &mut *body;
-        let Some(actor) = slot.as_mut() else { return false };
+        let Some(actor) = slot.as_mut() else { return Turn::Over };
         let began = Instant::now();
         let mut next = Next::Continue;
         let mut handled = 0;
@@ -157,20 +176,27 @@ impl Instance {
             next = actor.message(message);
         }
         self.counters.messages.fetch_add(handled as u64, Ordering::Relaxed);
-        self.counters.busy_ns.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.counters
+            .busy_ns
+            .fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
         if next == Next::End {
-            node.retire(self);
+            self.mailbox.close();
         }
         if !self.mailbox.is_open() {
-            self.bury(slot, batch, node);
-            return false;
+            return Turn::Ended(self.end(slot, batch));
         }
-        !batch.is_empty() || self.mailbox.has_work()
+        if batch.is_empty() && !self.mailbox.has_work() {
+            Turn::Over
+        } else {
+            Turn::Again
+        }
     }
 
-    /// Ends the actor and answers for everything that it leaves unanswered, so that no caller waits for ever.
-    fn bury(&self, slot: &mut Option<Box<dyn Actor>>, batch: &mut VecDeque<Message>, node: &Arc<Node>) {
-        let Some(mut actor) = slot.take() else { return };
+    /// Ends the actor; the requests that it leaves unanswered.
+    fn end(&self, slot: &mut Option<Box<dyn Actor>>, batch: &mut VecDeque<Message>) -> Vec<(Handle, u32)> {
+        let Some(mut actor) = slot.take() else {
+            return Vec::new();
+        };
         let mut orphans = actor.end();
         drop(actor);
         self.mailbox.take_messages(batch);
@@ -180,11 +206,6 @@ impl Instance {
             }
         }
         while self.mailbox.take_job().is_some() {}
-        for (source, session) in orphans {
-            let error = Message { source: Some(self.identity.handle), session, kind: kind::ERROR, data: Box::default() };
-            // A caller that is gone as well needs no answer.
-            let _ = node.send(source, error);
-        }
-        node.buried(self);
+        orphans
     }
 }

@@ -31,7 +31,10 @@ impl Mailbox {
     /// An open, empty mailbox.
     pub fn new() -> Mailbox {
         Mailbox {
-            lanes: Mutex::new(Lanes { messages: VecDeque::new(), jobs: VecDeque::new() }),
+            lanes: Mutex::new(Lanes {
+                messages: VecDeque::new(),
+                jobs: VecDeque::new(),
+            }),
             waiting: AtomicUsize::new(0),
             has_jobs: AtomicBool::new(false),
             open: AtomicBool::new(true),

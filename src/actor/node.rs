@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use crate::actor::address::Handle;
 use crate::actor::instance::{Actor, Identity, Instance};
 use crate::actor::mailbox::Job;
-use crate::actor::message::Message;
+use crate::actor::message::{Message, kind};
+use crate::actor::queue::RunQueue;
 use crate::actor::registry::Registry;
 use crate::actor::timer::Timers;
-use crate::actor::workers::RunQueue;
 
 /// The first handle given out: skynet's own parts have those below it, so its start service is 8, and people type these numbers.
 pub const FIRST_HANDLE: u32 = 8;
@@ -81,7 +81,10 @@ impl Node {
             registry: Registry::new(FIRST_HANDLE),
             queue: RunQueue::default(),
             timers: timers.clone(),
-            clock: Clock { instant: Instant::now(), wall },
+            clock: Clock {
+                instant: Instant::now(),
+                wall,
+            },
             living: Mutex::new(0),
             emptied: Condvar::new(),
             stopping: AtomicBool::new(false),
@@ -90,7 +93,20 @@ impl Node {
             changed: Notify::new(),
         });
         let weak = Arc::downgrade(&node);
-        std::thread::Builder::new().name("timer".into()).spawn(move || timers.run(&weak))?;
+        let fire = move |owner, session| {
+            let Some(node) = weak.upgrade() else { return };
+            let message = Message {
+                source: None,
+                session,
+                kind: kind::RESPONSE,
+                data: Box::default(),
+            };
+            // The owner may have ended before its timer.
+            let _ = node.send(owner, message);
+        };
+        std::thread::Builder::new()
+            .name("timer".into())
+            .spawn(move || timers.run(fire))?;
         Ok(node)
     }
 
@@ -112,7 +128,12 @@ impl Node {
     pub fn spawn(&self, spawn: Spawn, actor: impl FnOnce(Handle) -> Box<dyn Actor>) -> Arc<Instance> {
         *self.living.lock() += 1;
         self.registry.enter(spawn.handle, |handle| {
-            let identity = Identity { handle, service: spawn.service, args: spawn.args, listed: spawn.listed };
+            let identity = Identity {
+                handle,
+                service: spawn.service,
+                args: spawn.args,
+                listed: spawn.listed,
+            };
             Arc::new(Instance::new(identity, actor(handle)))
         })
     }
@@ -134,6 +155,26 @@ impl Node {
         Ok(())
     }
 
+    /// Posts a message to a name without a dot; it waits if nobody has that name yet. Gives it back if the owner is gone, or too many wait.
+    pub fn send_to_name(&self, name: &str, message: Message) -> Result<(), Message> {
+        match self.registry.find_or_park(name, message)? {
+            Some((handle, message)) => self.send(handle, message),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a name to a handle, and what was sent to that name before; false if the name is taken.
+    pub fn name(&self, name: &str, handle: Handle) -> bool {
+        let Some(parked) = self.registry.name(name, handle) else {
+            return false;
+        };
+        for message in parked {
+            // The owner may have ended just now, as with any message.
+            let _ = self.send(handle, message);
+        }
+        true
+    }
+
     /// Posts a job, which overtakes every message; gives it back if the instance has ended.
     pub fn post_job(&self, instance: &Arc<Instance>, job: Job) -> Result<(), Job> {
         instance.mailbox.post_job(job)?;
@@ -145,27 +186,43 @@ impl Node {
 
     /// Sets a timer: `owner` gets the answer to its own `session` in `centiseconds`.
     pub fn set_timer(&self, centiseconds: u64, owner: Handle, session: u32) {
-        self.timers.set(Instant::now() + Duration::from_millis(centiseconds.saturating_mul(10)), owner, session);
+        self.timers.set(
+            Instant::now() + Duration::from_millis(centiseconds.saturating_mul(10)),
+            owner,
+            session,
+        );
     }
 
     /// Ends an instance from outside: no message reaches it any more, and whoever waits for it gets an error. False if it lives no more.
     pub fn kill(&self, handle: Handle) -> bool {
-        let Some(instance) = self.registry.get(handle) else { return false };
-        self.retire(&instance);
+        let Some(instance) = self.registry.get(handle) else {
+            return false;
+        };
+        if instance.mailbox.close() {
+            self.registry.remove(handle);
+        }
         if instance.wake_urgently() {
             self.queue.push_urgent(instance);
         }
         true
     }
 
-    /// Takes an instance out of the registry and closes its mailbox; its next turn buries it.
-    pub(super) fn retire(&self, instance: &Instance) {
-        if instance.mailbox.close() {
-            self.registry.remove(instance.identity.handle);
+    /// An instance has ended: whoever waits for its answer gets an error, so that no caller waits for ever.
+    pub(super) fn bury(&self, instance: &Instance, orphans: Vec<(Handle, u32)>) {
+        self.registry.remove(instance.identity.handle);
+        for (source, session) in orphans {
+            let own = Some(instance.identity.handle);
+            // A caller that is gone as well needs no answer.
+            let _ = self.send(
+                source,
+                Message {
+                    source: own,
+                    session,
+                    kind: kind::ERROR,
+                    data: Box::default(),
+                },
+            );
         }
-    }
-
-    pub(super) fn buried(&self, _instance: &Instance) {
         let mut living = self.living.lock();
         *living -= 1;
         if *living == 0 {

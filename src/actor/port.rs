@@ -30,10 +30,13 @@ pub enum AskError {
     Failed,
 }
 
+/// The bytes of an answer, or why there is none.
+type Answer = Result<Box<[u8]>, AskError>;
+
 #[derive(Default)]
 struct Pending {
     last: u32,
-    waiting: HashMap<u32, oneshot::Sender<Result<Box<[u8]>, AskError>>>,
+    waiting: HashMap<u32, oneshot::Sender<Answer>>,
 }
 
 struct Answers(Arc<Mutex<Pending>>);
@@ -43,16 +46,25 @@ impl Port {
     pub fn open(node: &Arc<Node>) -> Port {
         let pending = Arc::new(Mutex::new(Pending::default()));
         let answers = Answers(pending.clone());
-        let spawn = Spawn { handle: None, service: "port".into(), args: String::new(), listed: false };
+        let spawn = Spawn {
+            handle: None,
+            service: "port".into(),
+            args: String::new(),
+            listed: false,
+        };
         let instance = node.spawn(spawn, |_| Box::new(answers));
-        Port { node: node.clone(), instance, pending }
+        Port {
+            node: node.clone(),
+            instance,
+            pending,
+        }
     }
 
     /// Sends a request and waits for its answer, without limit: the caller puts a time on it if it needs one.
     ///
     /// # Errors
     /// When the address is dead, or the instance fails or ends before it has answered.
-    pub async fn ask(&self, to: Handle, kind: u8, data: Box<[u8]>) -> Result<Box<[u8]>, AskError> {
+    pub async fn ask(&self, to: Handle, kind: u8, data: Box<[u8]>) -> Answer {
         let (sender, answer) = oneshot::channel();
         let session = {
             let mut pending = self.pending.lock();
@@ -61,7 +73,12 @@ impl Port {
             pending.waiting.insert(session, sender);
             session
         };
-        let message = Message { source: Some(self.instance.identity.handle), session, kind, data };
+        let message = Message {
+            source: Some(self.instance.identity.handle),
+            session,
+            kind,
+            data,
+        };
         if self.node.send(to, message).is_err() {
             self.pending.lock().waiting.remove(&session);
             return Err(AskError::NoInstance(to));
@@ -79,7 +96,11 @@ impl Drop for Port {
 impl Actor for Answers {
     fn message(&mut self, message: Message) -> Next {
         if let Some(waiting) = self.0.lock().waiting.remove(&message.session) {
-            let answer = if message.kind == kind::RESPONSE { Ok(message.data) } else { Err(AskError::Failed) };
+            let answer = if message.kind == kind::RESPONSE {
+                Ok(message.data)
+            } else {
+                Err(AskError::Failed)
+            };
             // Whoever asked may have stopped waiting.
             let _ = waiting.send(answer);
         }

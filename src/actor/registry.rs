@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
+use crate::actor::message::Message;
 
 /// The living instances by handle, and the names that they go by.
 pub struct Registry {
@@ -19,6 +20,8 @@ struct Inner {
     next: u32,
     count: usize,
     names: HashMap<String, Handle>,
+    /// Messages for names that nobody has yet.
+    parked: HashMap<String, Vec<Message>>,
     /// The names of each handle that has any.
     named: HashMap<Handle, Vec<String>>,
     /// The listed instances of each service, by folder name.
@@ -27,6 +30,8 @@ struct Inner {
 
 /// Handles are 24 bits, as in skynet (the byte above is the harbor).
 const LARGEST: u32 = 0x00ff_ffff;
+/// Messages that wait for one name at most.
+const MOST_PARKED: usize = 1024;
 
 impl Registry {
     /// An empty registry whose first handle is `first`.
@@ -37,6 +42,7 @@ impl Registry {
                 next: first,
                 count: 0,
                 names: HashMap::new(),
+                parked: HashMap::new(),
                 named: HashMap::new(),
                 services: HashMap::new(),
             }),
@@ -55,7 +61,11 @@ impl Registry {
         inner.slots[slot] = Some(instance.clone());
         inner.count += 1;
         if instance.identity.listed {
-            inner.services.entry(instance.identity.folder()).or_default().insert(handle, instance.clone());
+            inner
+                .services
+                .entry(instance.identity.folder())
+                .or_default()
+                .insert(handle, instance.clone());
         }
         instance
     }
@@ -71,7 +81,9 @@ impl Registry {
     pub fn remove(&self, handle: Handle) {
         let mut inner = self.inner.write();
         let slot = inner.slot(handle);
-        let Some(instance) = inner.slots[slot].take_if(|i| i.identity.handle == handle) else { return };
+        let Some(instance) = inner.slots[slot].take_if(|i| i.identity.handle == handle) else {
+            return;
+        };
         inner.count -= 1;
         for name in inner.named.remove(&handle).unwrap_or_default() {
             inner.names.remove(&name);
@@ -96,18 +108,39 @@ impl Registry {
     ///
     /// [`Identity::folder`]: crate::actor::instance::Identity::folder
     pub fn of_service(&self, service: &str) -> Vec<Arc<Instance>> {
-        self.inner.read().services.get(service).map(|peers| peers.values().cloned().collect()).unwrap_or_default()
+        self.inner
+            .read()
+            .services
+            .get(service)
+            .map(|peers| peers.values().cloned().collect())
+            .unwrap_or_default()
     }
 
-    /// Gives a name (`.db`, `SIMPLEDB`) to a handle; false if the name is taken, which keeps its first owner.
-    pub fn name(&self, name: &str, handle: Handle) -> bool {
+    /// Gives a name (`.db`, `SIMPLEDB`) to a handle: the messages that were parked for it. `None` if the name is taken, which keeps
+    /// its first owner.
+    pub fn name(&self, name: &str, handle: Handle) -> Option<Vec<Message>> {
         let mut inner = self.inner.write();
         if inner.names.contains_key(name) {
-            return false;
+            return None;
         }
         inner.names.insert(name.to_owned(), handle);
         inner.named.entry(handle).or_default().push(name.to_owned());
-        true
+        Some(inner.parked.remove(name).unwrap_or_default())
+    }
+
+    /// The handle behind a name that the whole network would share (one without a dot), or else keeps the message until somebody
+    /// takes that name. Gives it back if too many wait already.
+    pub fn find_or_park(&self, name: &str, message: Message) -> Result<Option<(Handle, Message)>, Message> {
+        let mut inner = self.inner.write();
+        if let Some(handle) = inner.names.get(name) {
+            return Ok(Some((*handle, message)));
+        }
+        let parked = inner.parked.entry(name.to_owned()).or_default();
+        if parked.len() >= MOST_PARKED {
+            return Err(message);
+        }
+        parked.push(message);
+        Ok(None)
     }
 
     /// The handle behind a name.

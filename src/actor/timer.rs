@@ -2,14 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Weak;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::actor::address::Handle;
-use crate::actor::message::{Message, kind};
-use crate::actor::node::Node;
 
 /// Pending timers of all instances. One that has ended leaves its timers behind; they fire into nothing.
 #[derive(Default)]
@@ -35,13 +32,18 @@ struct Entry {
 }
 
 impl Timers {
-    /// Sends `owner` the answer to its own `session` at `due`.
+    /// Sets a timer of `owner`, known to it as `session`.
     pub fn set(&self, due: Instant, owner: Handle, session: u32) {
         let mut state = self.state.lock();
         let order = state.set;
         state.set += 1;
         let first = state.pending.peek().is_none_or(|Reverse(head)| due < head.due);
-        state.pending.push(Reverse(Entry { due, order, owner, session }));
+        state.pending.push(Reverse(Entry {
+            due,
+            order,
+            owner,
+            session,
+        }));
         if first {
             self.bell.notify_one();
         }
@@ -53,15 +55,12 @@ impl Timers {
         self.bell.notify_one();
     }
 
-    /// Fires timers until [`Timers::stop`], or until the node is gone.
-    pub fn run(&self, node: &Weak<Node>) {
+    /// Calls `fire` with owner and session of each timer that is due, until [`Timers::stop`].
+    pub fn run(&self, fire: impl Fn(Handle, u32)) {
         let mut due = Vec::new();
         while self.wait(&mut due) {
-            let Some(node) = node.upgrade() else { return };
             for entry in due.drain(..) {
-                let message = Message { source: None, session: entry.session, kind: kind::RESPONSE, data: Box::default() };
-                // The owner may have ended before its timer.
-                let _ = node.send(entry.owner, message);
+                fire(entry.owner, entry.session);
             }
         }
     }

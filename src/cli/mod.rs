@@ -33,12 +33,7 @@ pub fn parse() -> Command {
 #[command(name = "hotlua", version, about, arg_required_else_help = false)]
 struct Cli {
     /// The config file; relative paths in it are relative to it
-    #[arg(
-        long,
-        value_name = "FILE",
-        global = true,
-        default_value = "config.toml"
-    )]
+    #[arg(long, value_name = "FILE", global = true, default_value = "config.toml")]
     config: PathBuf,
 
     /// Running is what happens without a subcommand, so its options may stand alone.

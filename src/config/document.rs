@@ -145,11 +145,7 @@ impl<'a> Section<'_, 'a> {
         for (key, _) in mem::take(&mut self.table) {
             let key: Spanned<_> = key;
             let hint = hint(key.get_ref(), &self.known, "keys");
-            self.wrong(
-                key.span().start,
-                key.get_ref(),
-                format!("unknown key; {hint}"),
-            );
+            self.wrong(key.span().start, key.get_ref(), format!("unknown key; {hint}"));
         }
     }
 }

@@ -151,8 +151,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     if bytes.len() as u64 > MAX_FILE_SIZE {
         return Err(ConfigError::TooLarge(path.to_path_buf()));
     }
-    let absolute =
-        std::path::absolute(path).map_err(|cause| ConfigError::unreadable(path, cause))?;
+    let absolute = std::path::absolute(path).map_err(|cause| ConfigError::unreadable(path, cause))?;
     let base = absolute.parent().unwrap_or(&absolute).to_path_buf();
     sections::parse(&bytes, base).map_err(|problems| ConfigError::Invalid {
         file: path.to_path_buf(),
@@ -172,10 +171,7 @@ impl Config {
                 state: base.join("archive"),
             },
             paths: Paths {
-                services: vec![
-                    "services/?.lua".to_owned(),
-                    "services/?/init.lua".to_owned(),
-                ],
+                services: vec!["services/?.lua".to_owned(), "services/?/init.lua".to_owned()],
                 lualib: vec!["lualib/?.lua".to_owned(), "lualib/?/init.lua".to_owned()],
             },
             hotfix: Hotfix {

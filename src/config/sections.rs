@@ -85,33 +85,13 @@ fn hotfix(document: &mut Document<'_>, config: &mut Config) {
         section.wrong(at, "dir", message.to_owned());
     }
     let choices = [("archive", AfterApply::Archive), ("keep", AfterApply::Keep)];
-    section.take(
-        "after_apply",
-        &mut hotfix.after_apply,
-        value::one_of(&choices),
-    );
+    section.take("after_apply", &mut hotfix.after_apply, value::one_of(&choices));
     section.take("replay", &mut hotfix.replay, value::boolean);
-    section.take(
-        "max_size",
-        &mut hotfix.max_size,
-        value::size(MAX_PATCH_SIZE),
-    );
-    section.take(
-        "in_flight_wait",
-        &mut hotfix.in_flight_wait,
-        value::duration,
-    );
-    section.take(
-        "snapshot_limit",
-        &mut hotfix.snapshot_limit,
-        value::size(u64::MAX),
-    );
+    section.take("max_size", &mut hotfix.max_size, value::size(MAX_PATCH_SIZE));
+    section.take("in_flight_wait", &mut hotfix.in_flight_wait, value::duration);
+    section.take("snapshot_limit", &mut hotfix.snapshot_limit, value::size(u64::MAX));
     section.take("time_limit", &mut hotfix.time_limit, value::time_limit);
-    section.take(
-        "memory_limit",
-        &mut hotfix.memory_limit,
-        value::size(u64::MAX),
-    );
+    section.take("memory_limit", &mut hotfix.memory_limit, value::size(u64::MAX));
     section.take("poll", &mut hotfix.poll, value::boolean);
     section.finish();
 }

@@ -25,10 +25,7 @@ fn good(text: &str) -> Config {
 fn errors(text: impl AsRef<[u8]>) -> String {
     let (dir, loaded) = load_text(text);
     let prefix = format!("{}/", dir.path().display());
-    loaded
-        .expect_err("a bad config")
-        .to_string()
-        .replace(&prefix, "")
+    loaded.expect_err("a bad config").to_string().replace(&prefix, "")
 }
 
 #[test]
@@ -156,22 +153,13 @@ const MISTAKES: &[(&str, &str)] = &[
         "[log]\ncolour = true",
         "2: key `log.colour`: unknown key; known keys: format, level",
     ),
-    (
-        "[hotfx]",
-        "1: key `hotfx`: unknown section; did you mean `hotfix`?",
-    ),
+    ("[hotfx]", "1: key `hotfx`: unknown section; did you mean `hotfix`?"),
     (
         "threads = 2",
         "1: key `threads`: stands outside of every section; known sections: node, paths, hotfix, console, log, env",
     ),
-    (
-        "node = 1",
-        "1: key `node`: is a section: write it as [node]",
-    ),
-    (
-        "[node]\nstart = \" \"",
-        "2: key `node.start`: must not be empty",
-    ),
+    ("node = 1", "1: key `node`: is a section: write it as [node]"),
+    ("[node]\nstart = \" \"", "2: key `node.start`: must not be empty"),
     (
         "[node]\nstart = \"a\\nb\"",
         "2: key `node.start`: must not hold control characters",
@@ -212,10 +200,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "[paths]\nlualib = [1]",
         "2: key `paths.lualib`: each pattern must be a string, found the number 1",
     ),
-    (
-        "[hotfix]\ndir = \"\"",
-        "2: key `hotfix.dir`: must not be empty",
-    ),
+    ("[hotfix]\ndir = \"\"", "2: key `hotfix.dir`: must not be empty"),
     (
         "[hotfix]\ndir = \"archive/\"",
         "2: key `hotfix.dir`: must not hold `node.state`: archived patches would be taken for new ones",
@@ -289,29 +274,20 @@ const MISTAKES: &[(&str, &str)] = &[
 #[test]
 fn errors_name_file_line_key_and_what_to_write() {
     for (text, expected) in MISTAKES {
-        assert_eq!(
-            errors(text),
-            format!("config.toml:{expected}"),
-            "of {text:?}"
-        );
+        assert_eq!(errors(text), format!("config.toml:{expected}"), "of {text:?}");
     }
 }
 
 #[test]
 fn all_problems_are_told_at_once_in_the_order_of_the_file() {
     let found = errors("[log]\nlevel = 1\n[node]\nthread = 2\n[console]\nhttp = \"no\"\n");
-    let keys: Vec<&str> = found
-        .lines()
-        .filter_map(|line| line.split('`').nth(1))
-        .collect();
+    let keys: Vec<&str> = found.lines().filter_map(|line| line.split('`').nth(1)).collect();
     assert_eq!(keys, ["log.level", "node.thread", "console.http"]);
 }
 
 #[test]
 fn a_file_of_nothing_but_mistakes_is_not_told_in_full() {
-    let text: String = (1..=50_000)
-        .map(|number| format!("k{number} = 1\n"))
-        .collect();
+    let text: String = (1..=50_000).map(|number| format!("k{number} = 1\n")).collect();
     let found = errors(text);
     assert_eq!(found.lines().count(), 20);
     let last = found.lines().last().unwrap_or_default();
@@ -320,11 +296,7 @@ fn a_file_of_nothing_but_mistakes_is_not_told_in_full() {
 
 #[test]
 fn what_is_not_toml_is_told_with_its_line() {
-    for (text, line) in [
-        ("[node]\nthreads = \n", 2),
-        ("[node]\n\n[node]\n", 3),
-        ("a b", 1),
-    ] {
+    for (text, line) in [("[node]\nthreads = \n", 2), ("[node]\n\n[node]\n", 3), ("a b", 1)] {
         let found = errors(text);
         let start = format!("config.toml:{line}: not TOML: ");
         assert!(found.starts_with(&start), "{found:?} of {text:?}");
@@ -352,8 +324,5 @@ fn what_is_no_config_file_at_all_is_refused() {
     assert!(error.to_string().contains("cannot be read: "), "{error}");
 
     let found = errors("#".repeat(2 * 1024 * 1024));
-    assert_eq!(
-        found,
-        "config.toml: larger than 1 MiB; is this really the config file?"
-    );
+    assert_eq!(found, "config.toml: larger than 1 MiB; is this really the config file?");
 }

@@ -14,9 +14,7 @@ const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 /// A text of any kind, on one line.
 pub fn text(value: &DeValue<'_>) -> Result<String, String> {
     match value.as_str() {
-        Some(text) if text.contains(char::is_control) => {
-            Err("must not hold control characters".to_owned())
-        }
+        Some(text) if text.contains(char::is_control) => Err("must not hold control characters".to_owned()),
         Some(text) => Ok(text.to_owned()),
         None => Err(must_be("a string", value)),
     }
@@ -48,9 +46,7 @@ pub fn word(value: &DeValue<'_>) -> Result<String, String> {
 
 /// `true` or `false`.
 pub fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
-    value
-        .as_bool()
-        .ok_or_else(|| must_be("true or false", value))
+    value.as_bool().ok_or_else(|| must_be("true or false", value))
 }
 
 /// A whole number from 0 to `max`.
@@ -71,14 +67,9 @@ pub fn size(max: u64) -> impl Fn(&DeValue<'_>) -> Result<u64, String> {
         let bytes = value.as_str().and_then(|text| text.trim().parse().ok());
         match bytes {
             Some(ByteSize(0)) => Err("must not be zero".to_owned()),
-            Some(ByteSize(bytes)) if bytes > max => {
-                Err(format!("must be {} at most", ByteSize(max)))
-            }
+            Some(ByteSize(bytes)) if bytes > max => Err(format!("must be {} at most", ByteSize(max))),
             Some(ByteSize(bytes)) => Ok(bytes),
-            None => Err(must_be(
-                "a size with its unit, such as \"1 MiB\" or \"512 KiB\"",
-                value,
-            )),
+            None => Err(must_be("a size with its unit, such as \"1 MiB\" or \"512 KiB\"", value)),
         }
     }
 }
@@ -91,10 +82,7 @@ pub fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
     match time {
         Some(time) if time > MAX_DURATION => Err("must be 24h at most".to_owned()),
         Some(time) => Ok(time),
-        None => Err(must_be(
-            "a time with its unit, such as \"2s\" or \"500ms\"",
-            value,
-        )),
+        None => Err(must_be("a time with its unit, such as \"2s\" or \"500ms\"", value)),
     }
 }
 
@@ -141,9 +129,7 @@ pub fn patterns(value: &DeValue<'_>) -> Result<Vec<String>, String> {
 fn pattern(value: &DeValue<'_>) -> Result<String, String> {
     let pattern = name(value).map_err(|why| format!("each pattern {why}"))?;
     if !pattern.contains('?') {
-        return Err(format!(
-            "the pattern {pattern:?} has no `?` where the name goes"
-        ));
+        return Err(format!("the pattern {pattern:?} has no `?` where the name goes"));
     }
     // `package.path` joins patterns with semicolons, so one inside a pattern would be read as two.
     if pattern.contains(';') {
@@ -166,15 +152,12 @@ pub fn listen(value: &DeValue<'_>) -> Result<Option<SocketAddr>, String> {
         .strip_prefix("localhost:")
         .and_then(|port| port.parse().ok())
         .map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    localhost
-        .or_else(|| text.parse().ok())
-        .map(Some)
-        .ok_or_else(|| {
-            must_be(
-                "an IP address and a port, such as \"127.0.0.1:8000\", or \"\" for no console",
-                value,
-            )
-        })
+    localhost.or_else(|| text.parse().ok()).map(Some).ok_or_else(|| {
+        must_be(
+            "an IP address and a port, such as \"127.0.0.1:8000\", or \"\" for no console",
+            value,
+        )
+    })
 }
 
 /// A value of `[env]`, as Lua would print it.
@@ -184,11 +167,7 @@ pub fn env(value: &DeValue<'_>) -> Result<String, String> {
         DeValue::Boolean(flag) => Some(flag.to_string()),
         DeValue::Integer(number) => integer(number).map(|number| number.to_string()),
         // The debug form keeps `.0`, as Lua does.
-        DeValue::Float(number) => number
-            .as_str()
-            .parse()
-            .ok()
-            .map(|number: f64| format!("{number:?}")),
+        DeValue::Float(number) => number.as_str().parse().ok().map(|number: f64| format!("{number:?}")),
         DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     };
     text.ok_or_else(|| {

@@ -6,6 +6,9 @@ use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::control::command::{Request, Window};
 
+/// What the hall calls the addresses at which Rust code waits for answers.
+const PORT: &str = "port";
+
 /// The living instance behind the first word of a request, and the rest of the line.
 ///
 /// # Errors
@@ -15,14 +18,21 @@ pub fn first<'a>(window: &Window, request: &Request<'a>) -> Result<(Arc<Instance
     if word.is_empty() {
         return Err(request.misused("Need an address"));
     }
-    let handle = named(window, word)
-        .or_else(|| Handle::parse(word).map(Ok))
-        .unwrap_or_else(|| {
-            Err(request.misused(&format!(
-                "Need an address, and `{word}` is neither a handle nor a .name"
-            )))
-        })?;
-    Ok((living(window, handle)?, rest))
+    let no_address = || {
+        request.misused(&format!(
+            "Need an address, and `{word}` is neither a handle nor a .name"
+        ))
+    };
+    let handle = match named(window, word) {
+        Some(found) => found?,
+        None => Handle::parse(word).ok_or_else(no_address)?,
+    };
+    let instance = living(window, handle)?;
+    // It would never answer.
+    if instance.identity.service == PORT {
+        refuse_own(&instance)?;
+    }
+    Ok((instance, rest))
 }
 
 /// As [`first`], for what must not be done to the node's own parts, which `list` does not show.

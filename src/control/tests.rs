@@ -15,6 +15,7 @@ use crate::actor::instance::{Actor, Next};
 use crate::actor::mailbox::Job;
 use crate::actor::message::{Message, kind};
 use crate::actor::node::{Node, Spawn};
+use crate::actor::port::Port;
 use crate::actor::workers::Workers;
 use crate::control::command::Patches;
 use crate::control::console::{Config, Console, SEATS};
@@ -252,6 +253,7 @@ async fn commands_that_need_no_lua() {
 #[tokio::test]
 async fn wrong_addresses() {
     let bench = Bench::open("").await;
+    let _port = Port::open(&bench.node);
     let mut client = bench.client().await;
     for (typed, said) in [
         ("ping", "Need an address. Usage: ping ADDRESS"),
@@ -264,6 +266,10 @@ async fn wrong_addresses() {
         (
             "kill .launcher",
             ":00000003 (launcher) is a part of the node itself; `list` shows the services",
+        ),
+        (
+            "ping b",
+            ":0000000b (port) is a part of the node itself; `list` shows the services",
         ),
         (
             "exit 3",

@@ -63,17 +63,29 @@ impl Office {
     ///
     /// # Errors
     /// When the history cannot be written: the patch was not applied then.
-    pub async fn deliver(self: &Arc<Self>, parcel: Parcel, instances: Vec<Arc<Instance>>) -> Result<Told, HistoryError> {
+    pub async fn deliver(
+        self: &Arc<Self>,
+        parcel: Parcel,
+        instances: Vec<Arc<Instance>>,
+    ) -> Result<Told, HistoryError> {
         let began = Instant::now();
         let sha256 = record::sha256(&parcel.bytes);
         let (id, previous) = self.write_down(&parcel, &sha256)?;
         let mut reports = match Source::new(&parcel.bytes) {
             Ok(source) => self.send(&parcel, source, id, &sha256, &instances).await,
-            Err(why) => instances.iter().map(|i| rejected(i, format!("{}: {why}", parcel.label))).collect(),
+            Err(why) => instances
+                .iter()
+                .map(|i| rejected(i, format!("{}: {why}", parcel.label)))
+                .collect(),
         };
         reports.sort_by_key(|report| report.handle);
         let by = (parcel.origin == Origin::Injected).then_some(parcel.by.as_str());
-        let delivery = Delivery { id: id.0, sha256: &sha256, by, reports: &reports };
+        let delivery = Delivery {
+            id: id.0,
+            sha256: &sha256,
+            by,
+            reports: &reports,
+        };
         let diff = diff_of(&delivery, &parcel, previous.as_deref());
         let told = self.tell(&parcel, &delivery, &diff);
         self.finish(id, &delivery, &diff, began.elapsed());
@@ -130,7 +142,13 @@ impl Office {
             // The receiver stays until every instance has answered or ended.
             let reply = Box::new(move |report| drop(answer.send(report)));
             // An instance that has just ended drops the order, and with it the reply.
-            let _ = self.node.post_job(instance, Box::new(Order::Apply { patch: patch.clone(), reply }));
+            let _ = self.node.post_job(
+                instance,
+                Box::new(Order::Apply {
+                    patch: patch.clone(),
+                    reply,
+                }),
+            );
         }
         drop(answer);
         let mut reports = gather(&mut answers, instances.len()).await;
@@ -165,8 +183,19 @@ impl Office {
         tokio::spawn(async move {
             while let Some(report) = answers.recv().await {
                 let reports = [report];
-                let delivery = Delivery { id: patch.id, sha256: &patch.sha256, by: None, reports: &reports };
-                info!("[hotfix] {}/{} late in :{:08x}: {}", patch.service, patch.name, reports[0].handle, delivery.summary());
+                let delivery = Delivery {
+                    id: patch.id,
+                    sha256: &patch.sha256,
+                    by: None,
+                    reports: &reports,
+                };
+                info!(
+                    "[hotfix] {}/{} late in :{:08x}: {}",
+                    patch.service,
+                    patch.name,
+                    reports[0].handle,
+                    delivery.summary()
+                );
             }
         });
     }
@@ -177,15 +206,33 @@ impl Office {
         for line in output.lines() {
             info!("[hotfix] {}/{} printed: {line}", parcel.service, parcel.name);
         }
-        let head = format!("[hotfix] {}/{} {}\n{}", parcel.service, parcel.name, delivery.summary(), delivery.details());
-        let shown = if self.config.colour { diff::coloured(diff) } else { diff.to_owned() };
+        let head = format!(
+            "[hotfix] {}/{} {}\n{}",
+            parcel.service,
+            parcel.name,
+            delivery.summary(),
+            delivery.details()
+        );
+        let shown = if self.config.colour {
+            diff::coloured(diff)
+        } else {
+            diff.to_owned()
+        };
         info!("{}", (head.clone() + &shown).trim_end());
         let complete = !delivery.reports.is_empty() && delivery.reports.iter().all(|report| report.status.is_live());
-        Told { status: delivery.status(), complete, output, report: head + diff }
+        Told {
+            status: delivery.status(),
+            complete,
+            output,
+            report: head + diff,
+        }
     }
 
     fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {
-        let sources = delivery.applied().map(|report| report.sources.as_slice()).unwrap_or_default();
+        let sources = delivery
+            .applied()
+            .map(|report| report.sources.as_slice())
+            .unwrap_or_default();
         let verdict = Verdict {
             status: delivery.status(),
             summary: delivery.summary(),
@@ -195,10 +242,19 @@ impl Office {
             instances: delivery.reports.iter().map(record::Instance::from).collect(),
             functions: delivery.functions().iter().map(record::Function::from).collect(),
             warnings: delivery.warnings(),
-            sources: sources.iter().map(|s| RecordedSource { file: s.file.clone(), sha256: s.sha256.clone() }).collect(),
+            sources: sources
+                .iter()
+                .map(|s| RecordedSource {
+                    file: s.file.clone(),
+                    sha256: s.sha256.clone(),
+                })
+                .collect(),
         };
         let written = self.books(|Books { history, archive }| {
-            history.finish(id, &verdict).map_err(ArchiveError::from).and_then(|()| archive.write_journal(history))
+            history
+                .finish(id, &verdict)
+                .map_err(ArchiveError::from)
+                .and_then(|()| archive.write_journal(history))
         });
         if let Err(error) = written {
             warn!("[hotfix] the outcome of patch {id} is not written down yet: {error}");
@@ -207,7 +263,9 @@ impl Office {
 
     /// Files the patch; if that cannot be done now, goes on trying. The history has its bytes, so nothing is lost meanwhile.
     fn file_away_or_retry(self: &Arc<Self>, id: PatchId, parcel: Parcel) {
-        let Err(error) = self.file_away(id, parcel.path.as_ref()) else { return };
+        let Err(error) = self.file_away(id, parcel.path.as_ref()) else {
+            return;
+        };
         warn!("[hotfix] {} is applied, but not archived yet: {error}", parcel.label);
         let office = self.clone();
         tokio::spawn(async move {
@@ -233,7 +291,10 @@ async fn gather(answers: &mut UnboundedReceiver<InstanceReport>, count: usize) -
 
 fn missing<'a>(reports: &[InstanceReport], instances: &'a [Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
     let answered: std::collections::HashSet<u32> = reports.iter().map(|report| report.handle).collect();
-    instances.iter().filter(|instance| !answered.contains(&instance.identity.handle.0)).collect()
+    instances
+        .iter()
+        .filter(|instance| !answered.contains(&instance.identity.handle.0))
+        .collect()
 }
 
 fn timed_out(instance: &Arc<Instance>) -> InstanceReport {
@@ -242,37 +303,40 @@ fn timed_out(instance: &Arc<Instance>) -> InstanceReport {
     } else {
         "it ended before the patch reached it"
     };
-    InstanceReport { status: Status::TimedOut, ..rejected(instance, why.to_owned()) }
+    InstanceReport {
+        status: Status::TimedOut,
+        ..rejected(instance, why.to_owned())
+    }
 }
 
 fn rejected(instance: &Arc<Instance>, why: String) -> InstanceReport {
     InstanceReport {
-        handle: instance.identity.handle.0,
-        status: Status::Rejected,
         error: Some(why),
-        traceback: None,
-        output: String::new(),
-        functions: Vec::new(),
-        values: 0,
-        warnings: Vec::new(),
-        sources: Vec::new(),
-        micros: 0,
+        ..InstanceReport::new(instance.identity.handle.0, Status::Rejected)
     }
 }
 
 /// What the instances printed: once if it is the same everywhere, else with each one's handle.
 fn output_of(reports: &[InstanceReport]) -> String {
     let printed: Vec<&InstanceReport> = reports.iter().filter(|report| !report.output.is_empty()).collect();
-    let Some((first, rest)) = printed.split_first() else { return String::new() };
+    let Some((first, rest)) = printed.split_first() else {
+        return String::new();
+    };
     if rest.iter().all(|report| report.output == first.output) {
         return first.output.clone();
     }
-    let lines = printed.iter().flat_map(|report| report.output.lines().map(|line| (report.handle, line)));
-    lines.map(|(handle, line)| format!("{} {line}\n", Handle(handle))).collect()
+    let lines = printed
+        .iter()
+        .flat_map(|report| report.output.lines().map(|line| (report.handle, line)));
+    lines
+        .map(|(handle, line)| format!("{} {line}\n", Handle(handle)))
+        .collect()
 }
 
 fn diff_of(delivery: &Delivery<'_>, parcel: &Parcel, previous: Option<&[u8]>) -> String {
-    let Some(applied) = delivery.applied() else { return String::new() };
+    let Some(applied) = delivery.applied() else {
+        return String::new();
+    };
     let functions = diff::of_functions(&applied.functions);
     if previous.is_none() && !functions.is_empty() {
         return functions;

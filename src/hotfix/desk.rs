@@ -64,7 +64,11 @@ impl Desk {
     pub async fn inject(&self, injection: Injection) -> Injected {
         match self.try_inject(injection).await {
             Ok(injected) => injected,
-            Err(why) => Injected { output: String::new(), report: why, done: false },
+            Err(why) => Injected {
+                output: String::new(),
+                report: why,
+                done: false,
+            },
         }
     }
 
@@ -99,12 +103,25 @@ impl Desk {
             path: None,
         };
         let told = office.deliver(parcel, instances).await.map_err(|e| e.to_string())?;
-        Ok(Injected { output: told.output, report: told.report, done: told.complete })
+        Ok(Injected {
+            output: told.output,
+            report: told.report,
+            done: told.complete,
+        })
     }
 
     fn instance(&self, handle: Handle) -> Result<Arc<Instance>, String> {
-        let found = self.office.node.registry().get(handle).ok_or_else(|| format!("call to invalid address {handle}"))?;
-        if found.identity.listed { Ok(found) } else { Err(format!("{handle} is a part of the node, not a service")) }
+        let found = self
+            .office
+            .node
+            .registry()
+            .get(handle)
+            .ok_or_else(|| format!("call to invalid address {handle}"))?;
+        if found.identity.listed {
+            Ok(found)
+        } else {
+            Err(format!("{handle} is a part of the node, not a service"))
+        }
     }
 
     /// The latest patches, oldest first, a line each.
@@ -113,7 +130,9 @@ impl Desk {
     /// When the history cannot be read.
     pub async fn history(&self, service: Option<String>) -> Result<String, String> {
         let service = service.map(|service| service.replace('/', "."));
-        let records = self.office.books(|Books { history, .. }| history.list(service.as_deref(), SHOWN));
+        let records = self
+            .office
+            .books(|Books { history, .. }| history.list(service.as_deref(), SHOWN));
         let records = records.map_err(|e| e.to_string())?;
         Ok(records.iter().rev().map(line).collect())
     }
@@ -126,7 +145,14 @@ fn line(record: &Record) -> String {
         (false, "") => "is under way",
         (false, summary) => summary,
     };
-    let reason = record.reason.as_ref().map(|reason| format!(" — {reason}")).unwrap_or_default();
+    let reason = record
+        .reason
+        .as_ref()
+        .map(|reason| format!(" — {reason}"))
+        .unwrap_or_default();
     let time = record.time.strftime("%Y-%m-%d %H:%M:%S");
-    format!("{}\t{time}\t{}/{}\t{}\t{what}{reason}\n", record.id, record.service, record.name, record.by)
+    format!(
+        "{}\t{time}\t{}/{}\t{}\t{what}{reason}\n",
+        record.id, record.service, record.name, record.by
+    )
 }

@@ -35,7 +35,11 @@ struct Waiting {
 impl Inbox {
     /// An empty inbox.
     pub fn new(office: Arc<Office>) -> Inbox {
-        Inbox { office, queues: HashMap::new(), waiting: Arc::default() }
+        Inbox {
+            office,
+            queues: HashMap::new(),
+            waiting: Arc::default(),
+        }
     }
 
     /// Takes what the watcher reports until it stops.
@@ -97,7 +101,10 @@ async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, m
         }
         let (path, label) = (file.path.clone(), file.display.clone());
         if let Err(error) = office.deliver(parcel(file), instances).await {
-            warn!("[hotfix] {label} is not applied: {error}; it is tried again in {} s", RETRY.as_secs());
+            warn!(
+                "[hotfix] {label} is not applied: {error}; it is tried again in {} s",
+                RETRY.as_secs()
+            );
             let office = office.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(RETRY).await;
@@ -113,7 +120,10 @@ async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, m
 fn wait(office: &Office, waiting: &parking_lot::Mutex<Waiting>, file: Settled) {
     let mut waiting = waiting.lock();
     if waiting.said.insert((file.path.clone(), file.sha256)) {
-        info!("[hotfix] {}/{} waiting: no instance of {} is running", file.service, file.name, file.service);
+        info!(
+            "[hotfix] {}/{} waiting: no instance of {} is running",
+            file.service, file.name, file.service
+        );
     }
     waiting.files.insert((file.service.clone(), file.name), file.path);
     drop(waiting);

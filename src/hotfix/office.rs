@@ -98,7 +98,10 @@ impl Office {
             }
         }
         for record in history.abandon_unfinished()? {
-            warn!("[hotfix] {}/{}: patch {} was under way when the node ended; it did not happen", record.service, record.name, record.id);
+            warn!(
+                "[hotfix] {}/{}: patch {} was under way when the node ended; it did not happen",
+                record.service, record.name, record.id
+            );
         }
         let (notes, received) = unbounded_channel();
         let office = Arc::new(Office {
@@ -139,7 +142,11 @@ impl Office {
 
     /// A patch is on its way to every instance: those that start meanwhile get it, too.
     pub(super) fn stand(&self, patch: &Arc<Patch>) {
-        self.standing.write().entry(patch.service.clone()).or_default().push(patch.clone());
+        self.standing
+            .write()
+            .entry(patch.service.clone())
+            .or_default()
+            .push(patch.clone());
     }
 
     /// The patch is live: it takes the place of the older version of its name.
@@ -168,7 +175,10 @@ impl Office {
             outcome: Outcome::default(),
         };
         let written = self.books(|Books { history, archive }| {
-            history.event(&event).map_err(ArchiveError::from).and_then(|()| archive.write_journal(history))
+            history
+                .event(&event)
+                .map_err(ArchiveError::from)
+                .and_then(|()| archive.write_journal(history))
         });
         if let Err(error) = written {
             warn!("[hotfix] {error}");
@@ -182,12 +192,18 @@ impl Office {
             Some(path) => archive.take(history, id, path, &reread(self.config.max_size)).map(Some),
             None => archive.copy(history, id).map(|()| None),
         })?;
-        let (Some(path), Some(watcher)) = (path, self.watcher()) else { return Ok(()) };
+        let (Some(path), Some(watcher)) = (path, self.watcher()) else {
+            return Ok(());
+        };
         match claim {
             Some(Claim::Archived) => watcher.forget(path),
             Some(Claim::Changed { leftover }) => {
                 if let Some(leftover) = leftover {
-                    warn!("[hotfix] {} was saved twice while it was applied; the version in between is {}", path.display(), leftover.display());
+                    warn!(
+                        "[hotfix] {} was saved twice while it was applied; the version in between is {}",
+                        path.display(),
+                        leftover.display()
+                    );
                 }
                 watcher.recheck(path);
             }
@@ -220,10 +236,18 @@ impl Office {
 
     fn tell_caught_up(&self, patch: &Patch, report: InstanceReport) {
         let reports = [report];
-        let delivery = Delivery { id: patch.id, sha256: &patch.sha256, by: None, reports: &reports };
+        let delivery = Delivery {
+            id: patch.id,
+            sha256: &patch.sha256,
+            by: None,
+            reports: &reports,
+        };
         let summary = delivery.summary();
         let handle = reports[0].handle;
-        let line = format!("[hotfix] {}/{} in the new instance :{handle:08x}: {summary}", patch.service, patch.name);
+        let line = format!(
+            "[hotfix] {}/{} in the new instance :{handle:08x}: {summary}",
+            patch.service, patch.name
+        );
         // A thousand instances say the same; the first one and those that fail are news.
         if reports[0].status != Status::Applied || self.told.lock().insert(patch.id) {
             info!("{line}");

@@ -373,14 +373,9 @@ mod tests {
     #[test]
     fn an_instance_is_named_as_in_the_log() {
         let report = InstanceReport {
-            handle: 10,
-            status: Status::Failed,
             error: Some("hotfix/simpledb/x.lua:3: no".to_owned()),
-            traceback: None,
-            output: "left out".to_owned(),
-            functions: Vec::new(),
-            warnings: Vec::new(),
             micros: 1500,
+            ..InstanceReport::new(10, Status::Failed)
         };
         let json = serde_json::to_string(&Instance::from(&report)).unwrap();
         assert_eq!(

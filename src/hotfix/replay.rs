@@ -28,7 +28,10 @@ impl Office {
         let active = self.books(|Books { history, .. }| history.active(None))?;
         if !self.config.replay {
             if !active.is_empty() {
-                info!("[hotfix] {} not applied again (replay is off)", count(active.len(), "live patch").replace("patchs", "patches"));
+                info!(
+                    "[hotfix] {} not applied again (replay is off)",
+                    count(active.len(), "live patch").replace("patchs", "patches")
+                );
             }
             return Ok(());
         }
@@ -52,7 +55,14 @@ impl Office {
 
     fn bring_back(&self, active: Active) {
         let Ok(source) = Source::new(&active.bytes) else { return };
-        let sources: Vec<SourceFile> = active.sources.into_iter().map(|s| SourceFile { file: s.file, sha256: s.sha256 }).collect();
+        let sources: Vec<SourceFile> = active
+            .sources
+            .into_iter()
+            .map(|s| SourceFile {
+                file: s.file,
+                sha256: s.sha256,
+            })
+            .collect();
         let patch = Arc::new(Patch {
             id: active.id.0,
             label: format!("{}/{}/{}", self.config.label, active.service, active.name),

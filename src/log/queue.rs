@@ -67,11 +67,7 @@ pub fn open(format: Format, out: impl Write + Send + 'static) -> (Guard, Printer
         queue: Arc::clone(&queue),
         _worker: worker,
     };
-    let printer = Printer {
-        format,
-        sender,
-        queue,
-    };
+    let printer = Printer { format, sender, queue };
     (guard, printer)
 }
 

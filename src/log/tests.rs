@@ -50,11 +50,7 @@ fn output() -> (Output, Receiver<Vec<u8>>) {
 }
 
 /// Runs `say` with a log of this form, and answers with everything that was written.
-fn written(
-    format: Format,
-    output: (Output, Receiver<Vec<u8>>),
-    say: impl FnOnce(&Printer),
-) -> String {
+fn written(format: Format, output: (Output, Receiver<Vec<u8>>), say: impl FnOnce(&Printer)) -> String {
     let (out, pieces) = output;
     let (guard, printer) = queue::open(format, out);
     let subscriber = subscriber(LevelFilter::INFO, printer.clone());
@@ -86,10 +82,7 @@ fn text_is_skynets_form() {
         "[:01000009] in trouble\n",
         "error: in use host=\"here\" port=8000\n",
     );
-    assert_eq!(
-        written(Format::Text, output(), say_a_bit_of_everything),
-        expected
-    );
+    assert_eq!(written(Format::Text, output(), say_a_bit_of_everything), expected);
 }
 
 #[test]
@@ -99,8 +92,7 @@ fn json_is_one_object_per_line() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("one JSON object"))
         .collect();
-    let field =
-        |name: &str| -> Vec<Value> { lines.iter().map(|line| line[name].clone()).collect() };
+    let field = |name: &str| -> Vec<Value> { lines.iter().map(|line| line[name].clone()).collect() };
     let null = Value::Null;
     assert_eq!(
         field("message"),
@@ -152,12 +144,7 @@ fn a_non_blocking_output_gets_every_byte() {
             printer.print(1, long.as_bytes());
         }
     });
-    assert!(
-        text == long.repeat(3),
-        "{} bytes of {}",
-        text.len(),
-        3 * long.len()
-    );
+    assert!(text == long.repeat(3), "{} bytes of {}", text.len(), 3 * long.len());
 }
 
 /// An output that takes nothing until the test drops the other end of its gate.
@@ -206,10 +193,7 @@ fn a_stalled_output_costs_lines_and_says_how_many() {
         50 - whole
     );
     let (before, after) = text.split_at(whole * long.len());
-    assert!(
-        before == long.repeat(whole),
-        "lines are whole and come first"
-    );
+    assert!(before == long.repeat(whole), "lines are whole and come first");
     assert_eq!(after, told);
 }
 

@@ -1,7 +1,10 @@
 //! Applying a patch to one VM, between two messages: compile and bind, write down the heap, run under a budget, see what changed,
 //! carry new functions to every holder; or take everything back.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 mod bind;
 mod budget;
@@ -15,17 +18,12 @@ use mlua::ffi::{self, lua_State};
 use crate::lua::api;
 use crate::lua::changes::Changes;
 use crate::lua::context::{Context, Trial};
+use crate::lua::functions::lua_functions;
 use crate::lua::heap::{self, Snapshot};
 use crate::lua::scheduler;
-use crate::lua::values::{self, Slot, lua_functions};
+use crate::lua::values::{self, Slot};
 use crate::patch::order::Patch;
 use crate::patch::outcome::{InstanceReport, Status};
-
-/// A patch that is live in an instance.
-pub struct Live {
-    /// Which.
-    pub patch: Arc<Patch>,
-}
 
 /// What the steps of one application share. It lies in a frame that no Lua error jumps over.
 struct Work<'a> {
@@ -46,7 +44,7 @@ pub fn apply(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
     let began = Instant::now();
     catch_up_before(context, patch.id);
     let mut report = match already(context, patch) {
-        true => blank(context, Status::Unchanged),
+        true => InstanceReport::new(context.handle().0, Status::Unchanged),
         // SAFETY: the VM is open, idle, and this is its thread.
         false => unsafe { carry_out(context, patch) },
     };
@@ -83,30 +81,18 @@ fn catch_up_before(context: &Context, id: u64) {
 fn outdated(context: &Context, patch: &Patch) -> Option<String> {
     let files = context.files.borrow();
     let sources = patch.sources.get()?;
-    sources.iter().find(|source| files.runs_other_text(source)).map(|source| source.file.clone())
+    sources
+        .iter()
+        .find(|source| files.runs_other_text(source))
+        .map(|source| source.file.clone())
 }
 
 /// Whether the patch's bytes are what is live here under its name.
 fn already(context: &Context, patch: &Patch) -> bool {
     let live = context.live.borrow();
-    let same_id = live.iter().any(|l| l.patch.id == patch.id);
-    let newest = live.iter().rev().find(|l| l.patch.name == patch.name);
-    same_id || (!patch.forced && newest.is_some_and(|l| l.patch.sha256 == patch.sha256))
-}
-
-fn blank(context: &Context, status: Status) -> InstanceReport {
-    InstanceReport {
-        handle: context.handle().0,
-        status,
-        error: None,
-        traceback: None,
-        output: String::new(),
-        functions: Vec::new(),
-        values: 0,
-        warnings: Vec::new(),
-        sources: Vec::new(),
-        micros: 0,
-    }
+    let same_id = live.iter().any(|other| other.id == patch.id);
+    let newest = live.iter().rev().find(|other| other.name == patch.name);
+    same_id || (!patch.forced && newest.is_some_and(|newest| newest.sha256 == patch.sha256))
 }
 
 unsafe fn carry_out(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
@@ -116,10 +102,12 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
         file: 0,
         snapshot: Snapshot::default(),
         changes: Changes::default(),
-        report: blank(context, Status::Rejected),
+        report: InstanceReport::new(context.handle().0, Status::Rejected),
     };
     if context.memory.used() > context.host.config.snapshot_limit {
-        work.report.warnings.push("the heap is larger than hotfix.snapshot_limit".into());
+        work.report
+            .warnings
+            .push("the heap is larger than hotfix.snapshot_limit".into());
     }
     let l = context.main.get();
     ffi::lua_gc(l, ffi::LUA_GCSTOP);
@@ -135,7 +123,7 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
     }
     ffi::lua_pop(l, 1);
     if work.report.status == Status::Applied {
-        context.live.borrow_mut().push(Live { patch: patch.clone() });
+        context.live.borrow_mut().push(patch.clone());
     }
     work.report
 }
@@ -150,7 +138,11 @@ impl Work<'_> {
     /// Runs one step under protection; the error has its traceback behind it.
     unsafe fn step(&mut self, step: unsafe fn(*mut lua_State, &mut Work<'_>) -> Step) -> Step {
         let l = self.context.main.get();
-        let mut call = Call { work: std::ptr::from_mut(self).cast(), step, outcome: Ok(()) };
+        let mut call = Call {
+            work: std::ptr::from_mut(self).cast(),
+            step,
+            outcome: Ok(()),
+        };
         let top = ffi::lua_gettop(l);
         ffi::lua_pushcfunction(l, with_traceback);
         ffi::lua_pushcfunction(l, run_step);
@@ -172,7 +164,10 @@ impl Work<'_> {
         let ran = budget::run(self);
         let trial = self.context.trial.take().unwrap_or_default();
         self.report.output = String::from_utf8_lossy(&trial.output).into_owned();
-        match ran.and_then(|()| self.step(look)).and_then(|()| self.step(tell::functions)) {
+        match ran
+            .and_then(|()| self.step(look))
+            .and_then(|()| self.step(tell::functions))
+        {
             Ok(()) => self.commit(trial),
             Err(why) => {
                 self.blame(why);
@@ -326,7 +321,6 @@ fn full_label(message: &str, label: &str) -> String {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::full_label;
@@ -335,7 +329,13 @@ mod tests {
     fn shortened_names_are_made_whole() {
         let label = format!("hotfix/{}/x.lua", "s".repeat(60));
         let short = format!("...{}", &label[label.len() - 56..]);
-        assert_eq!(full_label(&format!("{short}:3: boom"), &label), format!("{label}:3: boom"));
-        assert_eq!(full_label("hotfix/a/x.lua:3: boom", "hotfix/a/x.lua"), "hotfix/a/x.lua:3: boom");
+        assert_eq!(
+            full_label(&format!("{short}:3: boom"), &label),
+            format!("{label}:3: boom")
+        );
+        assert_eq!(
+            full_label("hotfix/a/x.lua:3: boom", "hotfix/a/x.lua"),
+            "hotfix/a/x.lua:3: boom"
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! What differs between a snapshot and the heap now; taking it back; and carrying new functions to every holder of the old ones.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 
@@ -99,7 +102,11 @@ impl Changes {
             }
             ffi::lua_rawseti(l, LIST, self.length + step);
         }
-        self.all.push(Change { entry, place, values: self.length + 1 });
+        self.all.push(Change {
+            entry,
+            place,
+            values: self.length + 1,
+        });
         self.length += 3;
     }
 
@@ -283,11 +290,15 @@ pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut R
 }
 
 /// The replacement of the function at a place of the log.
-unsafe fn noted<'a>(l: *mut lua_State, place: i64, replacements: &'a mut Replacements) -> Option<&'a mut Replacement> {
+unsafe fn noted(l: *mut lua_State, place: i64, replacements: &mut Replacements) -> Option<&mut Replacement> {
     let kind = ffi::lua_rawgeti(l, LOG, place);
     let address = ffi::lua_topointer(l, -1) as usize;
     ffi::lua_pop(l, 1);
-    if kind == ffi::LUA_TFUNCTION { replacements.get_mut(&address) } else { None }
+    if kind == ffi::LUA_TFUNCTION {
+        replacements.get_mut(&address)
+    } else {
+        None
+    }
 }
 
 /// Whether the value on top (popped) is still the one at a place of the log.

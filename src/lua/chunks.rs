@@ -4,7 +4,10 @@
 //! finds the very variables later, even those that no function of the file captures. (The price: such a value lives as long as its
 //! instance.) The probe stands on existing lines, so no line number moves.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_int, c_void};
@@ -82,7 +85,11 @@ impl Chunks {
         if let Ok(modified) = metadata.modified()
             && SystemTime::now().duration_since(modified).is_ok_and(|age| age > RACY)
         {
-            let seen = Seen { modified, length: metadata.len(), chunk: chunk.clone() };
+            let seen = Seen {
+                modified,
+                length: metadata.len(),
+                chunk: chunk.clone(),
+            };
             self.files.lock().insert(path.to_owned(), seen);
         }
         Ok(chunk)
@@ -163,7 +170,14 @@ unsafe fn compile(l: *mut lua_State, source: Source, label: &str, sha256: String
     }
     if label.starts_with(BUILTIN) {
         let bytecode = dump(l);
-        return Ok(Chunk { label: label.to_owned(), text: source.bytes().to_vec(), sha256, outline: Outline::default(), probed: false, bytecode });
+        return Ok(Chunk {
+            label: label.to_owned(),
+            text: source.bytes().to_vec(),
+            sha256,
+            outline: Outline::default(),
+            probed: false,
+            bytecode,
+        });
     }
     let outline = outline(source.bytes());
     // Where the probe does not fit (200 locals already, a label at the very end) the file runs without: its captured locals still bind.
@@ -174,7 +188,14 @@ unsafe fn compile(l: *mut lua_State, source: Source, label: &str, sha256: String
         ffi::lua_pop(l, 1);
     }
     let bytecode = dump(l);
-    Ok(Chunk { label: label.to_owned(), text: source.bytes().to_vec(), sha256, outline, probed, bytecode })
+    Ok(Chunk {
+        label: label.to_owned(),
+        text: source.bytes().to_vec(),
+        sha256,
+        outline,
+        probed,
+        bytecode,
+    })
 }
 
 /// The bytecode of the function on top of the stack (popped), with names and lines: patches need them.
@@ -198,8 +219,14 @@ unsafe extern "C-unwind" fn append(_l: *mut lua_State, part: *const c_void, leng
 
 /// Adds to a compiler's message what a person would not see: a look-alike character on the line that it names.
 pub fn explain(source: &Source, label: &str, message: String) -> String {
-    let line = message.strip_prefix(label).and_then(|rest| rest.strip_prefix(':')).and_then(|rest| rest.split(':').next());
-    match line.and_then(|line| line.parse().ok()).and_then(|line| source.look_alike_on(line)) {
+    let line = message
+        .strip_prefix(label)
+        .and_then(|rest| rest.strip_prefix(':'))
+        .and_then(|rest| rest.split(':').next());
+    match line
+        .and_then(|line| line.parse().ok())
+        .and_then(|line| source.look_alike_on(line))
+    {
         Some(hint) => format!("{message}: {hint}"),
         None => message,
     }
@@ -234,8 +261,14 @@ mod tests {
     fn the_probe_moves_no_line() {
         let head = "local __keep=_ENV[\"__hotlua_keep\"];_ENV[\"__hotlua_keep\"]=nil;";
         let text = "local a = 1\nlocal b\nreturn a -- x";
-        assert_eq!(probed(text), format!("{head}local a = 1\nlocal b\n__keep(function()return a,b end) return a -- x"));
-        assert_eq!(probed("local a -- x"), format!("{head}local a -- x\n__keep(function()return a end) "));
+        assert_eq!(
+            probed(text),
+            format!("{head}local a = 1\nlocal b\n__keep(function()return a,b end) return a -- x")
+        );
+        assert_eq!(
+            probed("local a -- x"),
+            format!("{head}local a -- x\n__keep(function()return a end) ")
+        );
         assert_eq!(probed("return 1"), format!("{head} return 1"));
     }
 }

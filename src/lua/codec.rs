@@ -1,38 +1,20 @@
-//! Lua values as bytes, in the format of skynet's serialiser: a tag byte (3 bits of type, 5 bits of detail), then the value, little-endian.
+//! Packing Lua values into bytes, and back; [`crate::lua::wire`] has the format.
 //! Packing appends to the context's scratch buffer, so an error that jumps out of it leaves nothing behind.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::{CStr, c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
 
-use crate::actor::address::Handle;
 use crate::lua::context::{self, Context};
-
-const NIL: u8 = 0;
-const BOOLEAN: u8 = 1;
-const NUMBER: u8 = 2;
-const USERDATA: u8 = 3;
-const SHORT_STRING: u8 = 4;
-const LONG_STRING: u8 = 5;
-const TABLE: u8 = 6;
-
-const NUMBER_ZERO: u8 = 0;
-const NUMBER_BYTE: u8 = 1;
-const NUMBER_WORD: u8 = 2;
-const NUMBER_DWORD: u8 = 4;
-const NUMBER_QWORD: u8 = 6;
-const NUMBER_REAL: u8 = 8;
-
-/// Details from here on do not fit into the tag.
-const MAX_DETAIL: usize = 32;
-/// Tables nest at most this deep.
-const MAX_DEPTH: c_int = 32;
-
-fn tag(kind: u8, detail: u8) -> u8 {
-    kind | detail << 3
-}
+use crate::lua::wire::{
+    BOOLEAN, LONG_STRING, MAX_DEPTH, MAX_DETAIL, NIL, NUMBER, NUMBER_BYTE, NUMBER_DWORD, NUMBER_QWORD, NUMBER_REAL,
+    NUMBER_WORD, NUMBER_ZERO, SHORT_STRING, TABLE, USERDATA, pack_integer, pack_string, tag,
+};
 
 /// Packs the values `first..=top` of the stack; the result lies in the scratch buffer from the returned offset on, to be taken with [`take`].
 ///
@@ -58,7 +40,10 @@ pub unsafe fn take(context: &Context, start: usize) -> Box<[u8]> {
 }
 
 /// The buffer. The reference must not outlive the next call into Lua, which may pack something itself.
-#[expect(clippy::mut_from_ref, reason = "one thread runs a VM; every use is short and calls nothing that packs")]
+#[expect(
+    clippy::mut_from_ref,
+    reason = "one thread runs a VM; every use is short and calls nothing that packs"
+)]
 unsafe fn scratch(context: &Context) -> &mut Vec<u8> {
     &mut *context.scratch.get()
 }
@@ -93,39 +78,12 @@ unsafe fn pack_value(l: *mut lua_State, context: &Context, index: c_int, depth: 
         ffi::LUA_TTABLE => pack_table(l, context, ffi::lua_absindex(l, index), depth + 1),
         other => {
             let name = CStr::from_ptr(ffi::lua_typename(l, other));
-            context.raise(l, format_args!("Unsupport type {} to serialize", name.to_str().unwrap_or("?")));
+            context.raise(
+                l,
+                format_args!("Unsupport type {} to serialize", name.to_str().unwrap_or("?")),
+            );
         }
     }
-}
-
-fn pack_integer(out: &mut Vec<u8>, value: i64) {
-    if value == 0 {
-        out.push(tag(NUMBER, NUMBER_ZERO));
-    } else if let Ok(value) = u8::try_from(value) {
-        out.extend_from_slice(&[tag(NUMBER, NUMBER_BYTE), value]);
-    } else if let Ok(value) = u16::try_from(value) {
-        out.push(tag(NUMBER, NUMBER_WORD));
-        out.extend_from_slice(&value.to_le_bytes());
-    } else if let Ok(value) = i32::try_from(value) {
-        out.push(tag(NUMBER, NUMBER_DWORD));
-        out.extend_from_slice(&value.to_le_bytes());
-    } else {
-        out.push(tag(NUMBER, NUMBER_QWORD));
-        out.extend_from_slice(&value.to_le_bytes());
-    }
-}
-
-fn pack_string(out: &mut Vec<u8>, text: &[u8]) {
-    if text.len() < MAX_DETAIL {
-        out.push(tag(SHORT_STRING, text.len() as u8));
-    } else if let Ok(length) = u16::try_from(text.len()) {
-        out.push(tag(LONG_STRING, 2));
-        out.extend_from_slice(&length.to_le_bytes());
-    } else {
-        out.push(tag(LONG_STRING, 4));
-        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    }
-    out.extend_from_slice(text);
 }
 
 unsafe fn pack_table(l: *mut lua_State, context: &Context, index: c_int, depth: c_int) {
@@ -184,22 +142,15 @@ unsafe fn pack_by_pairs(l: *mut lua_State, context: &Context, index: c_int, dept
     scratch(context).push(tag(NIL, 0));
 }
 
-/// The packed form of a handle, or of nil.
-pub fn handle_or_nil(handle: Option<Handle>) -> Box<[u8]> {
-    let mut out = Vec::new();
-    match handle {
-        Some(handle) => pack_integer(&mut out, i64::from(handle.0)),
-        None => out.push(tag(NIL, 0)),
-    }
-    out.into()
-}
-
 /// Pushes every value of a packed message; their number.
 ///
 /// # Safety
 /// `l` is a live coroutine inside a function that Lua called; `data` stays where it is meanwhile. Raises Lua errors.
 pub unsafe fn unpack(l: *mut lua_State, data: &[u8]) -> c_int {
-    let mut reader = Reader { all: data.len(), rest: data };
+    let mut reader = Reader {
+        all: data.len(),
+        rest: data,
+    };
     let mut count = 0;
     while let Some(tag) = reader.byte() {
         if count % 16 == 0 {
@@ -225,7 +176,9 @@ impl Reader<'_> {
 
     /// The next `N` bytes; raises if there are not as many.
     unsafe fn array<const N: usize>(&mut self, l: *mut lua_State) -> [u8; N] {
-        let Some((bytes, rest)) = self.rest.split_first_chunk::<N>() else { self.invalid(l) };
+        let Some((bytes, rest)) = self.rest.split_first_chunk::<N>() else {
+            self.invalid(l)
+        };
         self.rest = rest;
         *bytes
     }
@@ -267,7 +220,9 @@ impl Reader<'_> {
     }
 
     unsafe fn string(&mut self, l: *mut lua_State, length: usize) {
-        let Some((bytes, rest)) = self.rest.split_at_checked(length) else { self.invalid(l) };
+        let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
+            self.invalid(l)
+        };
         self.rest = rest;
         ffi::lua_pushlstring(l, bytes.as_ptr().cast(), length);
     }
@@ -313,7 +268,10 @@ impl Reader<'_> {
 
     unsafe fn invalid(&self, l: *mut lua_State) -> ! {
         let done = self.all - self.rest.len();
-        context::of(l).raise(l, format_args!("Invalid serialize stream {} (at byte {done} of {})", self.all, self.all))
+        context::of(l).raise(
+            l,
+            format_args!("Invalid serialize stream {} (at byte {done} of {})", self.all, self.all),
+        )
     }
 }
 

@@ -1,7 +1,10 @@
 //! What one VM knows about its place in the node. Reached from any of its coroutines through Lua's extra space, so every function
 //! that Lua calls finds it in a nanosecond. Interior mutability throughout: Rust and Lua call each other in turns.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt::Write;
@@ -14,11 +17,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::actor::message::Message;
-use crate::lua::apply::Live;
 use crate::lua::files::Files;
 use crate::lua::host::Host;
-use crate::lua::launch::Parent;
+
 use crate::lua::memory::Memory;
+use crate::lua::parent::Parent;
+use crate::patch::order::Patch;
 
 /// Whom a coroutine has to answer.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +76,8 @@ pub struct Context {
     pub parent: Cell<Option<Parent>>,
     /// `skynet.start` was called, so the instance is ready only when that function has returned.
     pub has_start: Cell<bool>,
+    /// The script has run to its end.
+    pub loaded: Cell<bool>,
     /// The start function has returned, and nobody has acted on it yet.
     pub ready: Cell<bool>,
     /// The message that is being handled.
@@ -91,7 +97,7 @@ pub struct Context {
     /// The number of the script in [`Context::files`]; `None` until it is loaded.
     pub script: Cell<Option<usize>>,
     /// Patches that are live here, in the order in which they were applied.
-    pub live: RefCell<Vec<Live>>,
+    pub live: RefCell<Vec<Arc<Patch>>>,
     /// The standing patches were looked at.
     pub caught_up: Cell<bool>,
     text: UnsafeCell<String>,
@@ -118,7 +124,7 @@ impl Context {
         Context {
             host,
             instance,
-            memory: Box::new(Memory::new()),
+            memory: Box::default(),
             main: Cell::new(std::ptr::null_mut()),
             session: Cell::new(0),
             running: Cell::new(std::ptr::null_mut()),
@@ -131,6 +137,7 @@ impl Context {
             ending: Cell::new(false),
             parent: Cell::new(parent),
             has_start: Cell::new(false),
+            loaded: Cell::new(false),
             ready: Cell::new(false),
             incoming: UnsafeCell::new(None),
             occasion: Cell::default(),
@@ -153,7 +160,11 @@ impl Context {
 
     /// The next session number: counts from 1, 31 bits, never 0.
     pub fn next_session(&self) -> u32 {
-        let next = if self.session.get() >= i32::MAX as u32 { 1 } else { self.session.get() + 1 };
+        let next = if self.session.get() >= i32::MAX as u32 {
+            1
+        } else {
+            self.session.get() + 1
+        };
         self.session.set(next);
         next
     }

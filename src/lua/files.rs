@@ -1,6 +1,9 @@
 //! Which text is behind a function: every file and every patch that ran in this VM, by the prototypes that it gave.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -90,7 +93,10 @@ impl Files {
     /// A file's name and content, unless it is a patch.
     pub fn source(&self, number: usize) -> Option<SourceFile> {
         let file = self.list.get(number).filter(|file| !file.is_patch)?;
-        Some(SourceFile { file: file.label.clone(), sha256: file.sha256.clone() })
+        Some(SourceFile {
+            file: file.label.clone(),
+            sha256: file.sha256.clone(),
+        })
     }
 
     /// One file.
@@ -125,7 +131,9 @@ impl Files {
         self.origins.insert(main, Origin { file, function: None });
         if self.list[file].is_patch {
             // A patch's text stands in a function of its own inside the chunk, see `apply`.
-            let Some(&body) = layout::children(main).first() else { return };
+            let Some(&body) = layout::children(main).first() else {
+                return;
+            };
             main = body;
             self.origins.insert(main, Origin { file, function: None });
         }
@@ -138,7 +146,13 @@ impl Files {
         while let Some((proto, place)) = open.pop() {
             // The probe's functions come after those of the text, and have no number.
             for (&child, &number) in layout::children(proto).iter().zip(&nested[place]) {
-                self.origins.insert(child, Origin { file, function: Some(number) });
+                self.origins.insert(
+                    child,
+                    Origin {
+                        file,
+                        function: Some(number),
+                    },
+                );
                 open.push((child, number + 1));
             }
         }
@@ -154,13 +168,25 @@ impl Files {
         ffi::lua_pushvalue(l, index);
         ffi::lua_getinfo(l, c">S".as_ptr(), &mut ar);
         let file = &self.list[origin.file];
-        let (first, last) = (usize::try_from(ar.linedefined).ok()?.max(1), usize::try_from(ar.lastlinedefined).ok()?);
-        let lines: Vec<&[u8]> = file.text.split_inclusive(|&b| b == b'\n').skip(first - 1).take(last + 1 - first).collect();
+        let (first, last) = (
+            usize::try_from(ar.linedefined).ok()?.max(1),
+            usize::try_from(ar.lastlinedefined).ok()?,
+        );
+        let lines: Vec<&[u8]> = file
+            .text
+            .split_inclusive(|&b| b == b'\n')
+            .skip(first - 1)
+            .take(last + 1 - first)
+            .collect();
         let mut text = String::from_utf8_lossy(&lines.concat()).replace("\r\n", "\n");
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        Some(Text { file: file.label.clone(), line: first as u32, text })
+        Some(Text {
+            file: file.label.clone(),
+            line: first as u32,
+            text,
+        })
     }
 
     /// The name and form of the function at `index`, if its file is known.
@@ -172,4 +198,3 @@ impl Files {
         self.list[origin.file].functions.get(origin.function?)
     }
 }
-

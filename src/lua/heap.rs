@@ -4,7 +4,10 @@
 //! The record lies in a Lua array (the log), since only Lua values keep objects alive; [`Snapshot`] knows what stands where.
 //! The collector is stopped meanwhile, so no address is reused.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::{c_int, c_void};
 
@@ -157,7 +160,10 @@ unsafe fn note(l: *mut lua_State, snapshot: &mut Snapshot, index: c_int) {
 /// Begins the entry of the object at `index`; its kind is settled with [`Snapshot::entries`] by the caller.
 unsafe fn begin(l: *mut lua_State, snapshot: &mut Snapshot, index: c_int, kind: Kind) -> usize {
     note(l, snapshot, index);
-    snapshot.entries.push(Entry { kind, place: snapshot.length });
+    snapshot.entries.push(Entry {
+        kind,
+        place: snapshot.length,
+    });
     snapshot.entries.len() - 1
 }
 
@@ -228,7 +234,16 @@ unsafe fn visit_thread(l: *mut lua_State, snapshot: &mut Snapshot, thread: *mut 
         // Not started: the function and its arguments. (Ended: nothing.)
         for index in 1..=ffi::lua_gettop(thread) {
             ffi::lua_pushvalue(thread, index);
-            note_stack(l, snapshot, thread, object, Kind::Stack { level: -1, local: index });
+            note_stack(
+                l,
+                snapshot,
+                thread,
+                object,
+                Kind::Stack {
+                    level: -1,
+                    local: index,
+                },
+            );
         }
         return;
     }

@@ -33,6 +33,9 @@ pub struct Config {
     pub snapshot_limit: usize,
 }
 
+/// Takes what a service prints: who, and one whole line with its newline.
+pub type Print = Box<dyn Fn(Handle, &[u8]) + Send + Sync>;
+
 /// What all instances share. One per node.
 pub struct Host {
     /// Settings.
@@ -41,8 +44,8 @@ pub struct Host {
     pub node: Arc<Node>,
     /// The post room, for patches that a new instance gets.
     pub post_room: Arc<dyn PostRoom>,
-    /// Where `print` goes: who prints, and one whole line.
-    pub print: Box<dyn Fn(Handle, &[u8]) + Send + Sync>,
+    /// Where `print` goes.
+    pub print: Print,
     /// Every Lua file that was read, compiled.
     pub chunks: Chunks,
     env: RwLock<BTreeMap<String, String>>,
@@ -50,14 +53,16 @@ pub struct Host {
 
 impl Host {
     /// Opens the workshop.
-    pub fn new(
-        config: Config,
-        node: Arc<Node>,
-        post_room: Arc<dyn PostRoom>,
-        print: Box<dyn Fn(Handle, &[u8]) + Send + Sync>,
-    ) -> Arc<Host> {
+    pub fn new(config: Config, node: Arc<Node>, post_room: Arc<dyn PostRoom>, print: Print) -> Arc<Host> {
         let env = RwLock::new(config.env.clone());
-        Arc::new(Host { config, node, post_room, print, chunks: Chunks::default(), env })
+        Arc::new(Host {
+            config,
+            node,
+            post_room,
+            print,
+            chunks: Chunks::default(),
+            env,
+        })
     }
 
     /// The value of an environment key.
@@ -102,7 +107,11 @@ fn find(base: &Path, patterns: &[String], name: &str) -> Result<Found, Vec<Strin
         let label = pattern.replace('?', name);
         let path = base.join(&label);
         if path.is_file() {
-            return Ok(Found { label, path, pattern: pattern.clone() });
+            return Ok(Found {
+                label,
+                path,
+                pattern: pattern.clone(),
+            });
         }
         tried.push(label);
     }

@@ -2,7 +2,10 @@
 //! prototype keeps those nested in it. They hold for the vendored Lua 5.5 on 64-bit machines; [`check`] proves them at start against
 //! closures that it knows, so a Lua that differs is noticed before it is used.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 
@@ -40,7 +43,9 @@ pub unsafe fn children(proto: Proto) -> Vec<Proto> {
     // SAFETY: see above; the compiler fills `sizep` entries.
     let count = *((proto.0 + PROTO_CHILD_COUNT) as *const c_int);
     let list = *((proto.0 + PROTO_CHILDREN) as *const *const usize);
-    (0..usize::try_from(count).unwrap_or(0)).map(|i| Proto(*list.add(i))).collect()
+    (0..usize::try_from(count).unwrap_or(0))
+        .map(|i| Proto(*list.add(i)))
+        .collect()
 }
 
 /// Proves the layout on functions made for it: a chunk that returns two closures of its first nested function and one of its second.
@@ -58,7 +63,9 @@ pub unsafe fn check(l: *mut lua_State) -> bool {
         let plausible = |proto: Proto| proto.0 != 0 && proto.0.is_multiple_of(8);
         let [main, f, g, mk, inner] = [-5, -4, -3, -2, -1].map(|i| proto_of(l, i));
         match (main, f, g, mk, inner) {
-            (Some(main), Some(f), Some(g), Some(mk), Some(inner)) if [main, f, g, mk, inner].iter().all(|p| plausible(*p)) => {
+            (Some(main), Some(f), Some(g), Some(mk), Some(inner))
+                if [main, f, g, mk, inner].iter().all(|p| plausible(*p)) =>
+            {
                 children(main) == [f, g, mk] && children(g) == [inner] && children(f).is_empty()
             }
             _ => false,

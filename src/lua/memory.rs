@@ -10,12 +10,18 @@ pub struct Memory {
     refused: Cell<bool>,
 }
 
-impl Memory {
-    /// No limit.
-    pub fn new() -> Memory {
-        Memory { used: Cell::new(0), limit: Cell::new(usize::MAX), refused: Cell::new(false) }
+impl Default for Memory {
+    /// Nothing in use, no limit.
+    fn default() -> Memory {
+        Memory {
+            used: Cell::new(0),
+            limit: Cell::new(usize::MAX),
+            refused: Cell::new(false),
+        }
     }
+}
 
+impl Memory {
     /// Bytes in use.
     pub fn used(&self) -> usize {
         self.used.get()
@@ -44,6 +50,9 @@ impl Memory {
 }
 
 /// The function that Lua calls for every block, see `lua_Alloc` in the reference manual; `data` is the VM's [`Memory`].
+///
+/// # Safety
+/// Called by Lua alone: `data` is what the VM was made with, `block` one of its blocks or null.
 pub unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: usize, new: usize) -> *mut c_void {
     // SAFETY: `data` is the address that the VM was made with; its Memory outlives the VM, and one thread at a time runs a VM.
     let memory = unsafe { &*data.cast::<Memory>() };

@@ -3,7 +3,10 @@
 //!
 //! Everything here runs inside one protected call per message ([`handle`]), so that lack of memory ends a message, not the node.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::{c_int, c_void};
 
@@ -14,7 +17,8 @@ use crate::actor::message::{Message, kind};
 use crate::lua::api::post;
 use crate::lua::codec;
 use crate::lua::context::{self, Context, Occasion, Request};
-use crate::lua::values::{self, Slot, lua_functions};
+use crate::lua::functions::lua_functions;
+use crate::lua::values::{self, Slot};
 
 /// Idle coroutines that are kept for the next message.
 const POOL: usize = 64;
@@ -24,8 +28,11 @@ const POOL: usize = 64;
 /// # Safety
 /// The context's VM is open and not running.
 pub unsafe fn handle(context: &Context, message: Message) {
-    let occasion =
-        Occasion { source: message.source.map_or(0, |s| s.0), session: message.session, size: message.data.len() };
+    let occasion = Occasion {
+        source: message.source.map_or(0, |s| s.0),
+        session: message.session,
+        size: message.data.len(),
+    };
     context.occasion.set(occasion);
     *context.incoming.get() = Some(message);
     protected(context, dispatch);
@@ -114,7 +121,13 @@ unsafe fn request(l: *mut lua_State, context: &Context, message: &Message) {
     ffi::lua_pushinteger(l, i64::from(context.occasion.get().source));
     values::raw_field(l, -5, c"unpack");
     ffi::lua_xmove(l, thread, 5);
-    context.requests.borrow_mut().insert(thread, Request { source: message.source, session: message.session });
+    context.requests.borrow_mut().insert(
+        thread,
+        Request {
+            source: message.source,
+            session: message.session,
+        },
+    );
     resume(l, context, thread);
     ffi::lua_pop(l, 2);
 }
@@ -124,7 +137,9 @@ unsafe fn request(l: *mut lua_State, context: &Context, message: &Message) {
 unsafe extern "C-unwind" fn handler(l: *mut lua_State) -> c_int {
     let context = context::of(l);
     // SAFETY: this runs within the first resume, while the message is in its place.
-    let Some(message) = &*std::ptr::from_ref(&*context.incoming.get()) else { return 0 };
+    let Some(message) = &*std::ptr::from_ref(&*context.incoming.get()) else {
+        return 0;
+    };
     let standard = ffi::lua_tocfunction(l, 4).is_some_and(|f| std::ptr::fn_addr_eq(f, crate::lua::api::UNPACK));
     let count = if standard {
         ffi::lua_settop(l, 3);
@@ -148,7 +163,12 @@ unsafe extern "C-unwind" fn handled(_l: *mut lua_State, _status: c_int, _data: i
 /// Tells the sender that nobody will answer.
 fn refuse(context: &Context, message: &Message) {
     if let (true, Some(source)) = (message.wants_answer(), message.source) {
-        let error = Message { source: Some(context.handle()), session: message.session, kind: kind::ERROR, data: Box::default() };
+        let error = Message {
+            source: Some(context.handle()),
+            session: message.session,
+            kind: kind::ERROR,
+            data: Box::default(),
+        };
         post(context, source, error);
     }
 }
@@ -209,7 +229,11 @@ pub unsafe fn run(l: *mut lua_State, context: &Context, thread: *mut lua_State) 
 /// # Safety
 /// `thread` is a live coroutine, anchored; `l` is the main thread inside a protected call.
 pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_State) {
-    let arguments = if ffi::lua_status(thread) == ffi::LUA_YIELD { 0 } else { ffi::lua_gettop(thread) - 1 };
+    let arguments = if ffi::lua_status(thread) == ffi::LUA_YIELD {
+        0
+    } else {
+        ffi::lua_gettop(thread) - 1
+    };
     let request = context.requests.borrow_mut().remove(&thread);
     context.request.set(request);
     context.running.set(thread);
@@ -226,7 +250,10 @@ pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_Stat
                 }
                 return;
             }
-            ffi::lua_pushstring(l, c"attempt to yield from a coroutine of the service (skynet.sleep or skynet.wait waits)".as_ptr());
+            ffi::lua_pushstring(
+                l,
+                c"attempt to yield from a coroutine of the service (skynet.sleep or skynet.wait waits)".as_ptr(),
+            );
             fail(l, context, thread, request);
         }
         ffi::LUA_OK => {
@@ -235,6 +262,7 @@ pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_Stat
             retire(l, context, thread, true);
         }
         _ => {
+            ffi::lua_pushvalue(thread, -1);
             ffi::lua_xmove(thread, l, 1);
             fail(l, context, thread, request);
         }
@@ -255,12 +283,21 @@ unsafe fn retire(l: *mut lua_State, context: &Context, thread: *mut lua_State, c
 
 /// A handler has returned without an answer: says so, and remembers the caller for the day this instance ends.
 fn forgotten(context: &Context, request: Option<Request>) {
-    let Some(Request { source: Some(source), session: session @ 1.. }) = request else { return };
-    info!(handle = context.handle().0, "Maybe forgot response session {session} from {source}");
+    let Some(Request {
+        source: Some(source),
+        session: session @ 1..,
+    }) = request
+    else {
+        return;
+    };
+    info!(
+        handle = context.handle().0,
+        "Maybe forgot response session {session} from {source}"
+    );
     context.deferred.borrow_mut().insert((source, session));
 }
 
-/// Reports the error on top of `l` (popped), answers for the coroutine, and closes it.
+/// Reports the error on top of `l` (popped; it also lies on top of the coroutine, if it was raised there), answers for the coroutine, and closes it.
 unsafe fn fail(l: *mut lua_State, context: &Context, thread: *mut lua_State, request: Option<Request>) {
     let top = ffi::lua_gettop(l);
     if !context.ending.get() {
@@ -269,18 +306,38 @@ unsafe fn fail(l: *mut lua_State, context: &Context, thread: *mut lua_State, req
         let Occasion { source, session, size } = context.occasion.get();
         let report = values::text(l, -1).unwrap_or_default();
         let own = context.handle().0;
-        info!(handle = own, "lua call [{source:x} to :{own:x} : {session} msgsz = {size}] error : {report}");
+        info!(
+            handle = own,
+            "lua call [{source:x} to :{own:x} : {session} msgsz = {size}] error : {report}"
+        );
     }
-    ffi::lua_settop(l, top - 1);
-    if let Some(Request { source: Some(source), session: session @ 1.. }) = request {
-        let error = Message { source: Some(context.handle()), session, kind: kind::ERROR, data: Box::default() };
+    ffi::lua_settop(l, top);
+    if let Some(Request {
+        source: Some(source),
+        session: session @ 1..,
+    }) = request
+    {
+        let error = Message {
+            source: Some(context.handle()),
+            session,
+            kind: kind::ERROR,
+            data: Box::default(),
+        };
         post(context, source, error);
     }
-    // Closing runs what is to be closed; an error in there has nobody left to be told but the log.
+    // Closing runs what is to be closed; another error from there has nobody left to be told but the log.
     if ffi::lua_closethread(thread, l) != ffi::LUA_OK && !context.ending.get() {
-        warn!(handle = context.handle().0, "error: while closing: {}", values::describe(thread, -1));
+        ffi::lua_xmove(thread, l, 1);
+        if ffi::lua_rawequal(l, -1, top) == 0 {
+            info!(
+                handle = context.handle().0,
+                "error: while closing: {}",
+                values::describe(l, -1)
+            );
+        }
     }
     ffi::lua_settop(thread, 0);
+    ffi::lua_settop(l, top - 1);
     retire(l, context, thread, false);
 }
 

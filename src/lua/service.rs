@@ -1,28 +1,49 @@
 //! The actor around a VM: begins it, hands it messages and patches, ends it.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mlua::ffi::{self, lua_State};
 use tracing::info;
 
 use crate::actor::address::Handle;
-use crate::actor::instance::{Actor, Next};
+use crate::actor::instance::{Actor, Instance, Next};
 use crate::actor::mailbox::Job;
 use crate::actor::message::Message;
+use crate::lua::api;
 use crate::lua::apply;
 use crate::lua::context::Context;
-use crate::lua::launch::Begin;
+use crate::lua::functions::lua_functions;
+use crate::lua::host::Host;
+use crate::lua::parent::Parent;
 use crate::lua::scheduler;
-use crate::lua::values::{self, Slot, lua_functions};
+use crate::lua::values::{self, Slot};
 use crate::lua::vm;
 use crate::patch::order::Order;
+
+/// The first job of a new instance: everything it needs to begin.
+pub struct Begin {
+    /// What all instances share.
+    pub host: Arc<Host>,
+    /// The instance itself.
+    pub instance: Arc<Instance>,
+    /// Who waits for it.
+    pub parent: Option<Parent>,
+}
 
 /// One instance of a Lua service.
 pub struct Service {
     /// `None` before its first job, and after its end.
     context: Option<Box<Context>>,
+    /// Patches that came while the script was still running: they are for what stands at its end.
+    early: Vec<Order>,
+    /// Patches can reach it, and the node was told so.
+    announced: bool,
 }
 
 // SAFETY: a context and its VM are reached through this one owner only, and the hall lets one thread at a time call an actor.
@@ -31,7 +52,11 @@ unsafe impl Send for Service {}
 impl Service {
     /// An instance that has not begun.
     pub fn new() -> Service {
-        Service { context: None }
+        Service {
+            context: None,
+            early: Vec::new(),
+            announced: false,
+        }
     }
 
     fn begin(&mut self, begin: Begin) -> Next {
@@ -50,11 +75,12 @@ impl Service {
     }
 
     fn order(&mut self, order: Order) -> Next {
-        let Some(context) = self.context.as_deref() else { return Next::End };
+        let Some(context) = self.context.as_deref() else {
+            return Next::End;
+        };
         match order {
-            Order::Apply { patch, reply } => {
-                reply(apply::apply(context, &patch));
-            }
+            Order::Apply { .. } if !context.loaded.get() => self.early.push(order),
+            Order::Apply { patch, reply } => reply(apply::apply(context, &patch)),
             // SAFETY: the VM is open and idle between two messages.
             Order::Stop => unsafe { scheduler::protected(context, run_stop) },
         }
@@ -63,7 +89,9 @@ impl Service {
 
     /// What is due between two messages.
     fn after_turn(&mut self) -> Next {
-        let Some(context) = self.context.as_deref() else { return Next::End };
+        let Some(context) = self.context.as_deref() else {
+            return Next::End;
+        };
         let counters = &context.instance.counters;
         counters.memory.store(context.memory.used(), Ordering::Relaxed);
         if context.ending.get() {
@@ -71,6 +99,14 @@ impl Service {
                 parent.succeed(&context.host, context.handle(), false);
             }
             return Next::End;
+        }
+        if context.loaded.get() && !self.announced {
+            self.announced = true;
+            context.host.node.announce();
+            for order in std::mem::take(&mut self.early) {
+                self.order(order);
+            }
+            return self.after_turn();
         }
         if context.ready.take() {
             apply::catch_up(context);
@@ -91,7 +127,9 @@ impl Default for Service {
 
 impl Actor for Service {
     fn message(&mut self, message: Message) -> Next {
-        let Some(context) = self.context.as_deref() else { return Next::End };
+        let Some(context) = self.context.as_deref() else {
+            return Next::End;
+        };
         // SAFETY: the VM is open, and this is the one thread that runs it now.
         unsafe { scheduler::handle(context, message) };
         self.after_turn()
@@ -108,14 +146,22 @@ impl Actor for Service {
     }
 
     fn end(&mut self) -> Vec<(Handle, u32)> {
-        let Some(context) = self.context.take() else { return Vec::new() };
+        let Some(context) = self.context.take() else {
+            return Vec::new();
+        };
         // SAFETY: the VM is not running; the context outlives this call.
         unsafe { vm::close(&context) };
         if let Some(parent) = context.parent.take() {
-            parent.fail(&context.host, context.handle(), "killed before its start function returned".into());
+            parent.fail(
+                &context.host,
+                context.handle(),
+                "killed before its start function returned".into(),
+            );
         }
         let requests = context.requests.borrow();
-        let suspended = requests.values().filter_map(|request| Some((request.source?, request.session)));
+        let suspended = requests
+            .values()
+            .filter_map(|request| Some((request.source?, request.session)));
         let mut orphans: Vec<_> = suspended.filter(|(_, session)| *session != 0).collect();
         orphans.extend(context.deferred.borrow().iter().copied());
         orphans
@@ -127,7 +173,7 @@ fn fail_to_load(context: &Context, why: String) {
     if let Some(parent) = context.parent.take() {
         parent.fail(&context.host, context.handle(), why);
     }
-    context.ending.set(true);
+    api::end_self(context);
 }
 
 lua_functions! {
@@ -166,7 +212,11 @@ unsafe fn push_script(l: *mut lua_State, context: &Context) -> Result<i32, Strin
     match &context.host.config.preload {
         Some(preload) => {
             let path = context.host.config.base.join(preload);
-            vm::push_main(l, context, &context.host.chunks.file(l, &path, &preload.to_string_lossy())?);
+            vm::push_main(
+                l,
+                context,
+                &context.host.chunks.file(l, &path, &preload.to_string_lossy())?,
+            );
         }
         None => ffi::lua_settop(l, top + 4),
     }
@@ -185,7 +235,10 @@ unsafe fn set_globals(l: *mut lua_State, context: &Context, script: &vm::Script)
     values::push(l, context.instance.identity.service.as_bytes());
     ffi::lua_setglobal(l, c"SERVICE_NAME".as_ptr());
     let label = script.chunk.label.as_bytes();
-    let folder = label.iter().rposition(|&b| b == b'/').map_or(&b""[..], |slash| &label[..=slash]);
+    let folder = label
+        .iter()
+        .rposition(|&b| b == b'/')
+        .map_or(&b""[..], |slash| &label[..=slash]);
     values::push(l, folder);
     ffi::lua_setglobal(l, c"SERVICE_PATH".as_ptr());
     if let Some(pattern) = &script.neighbours {

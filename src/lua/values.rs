@@ -1,43 +1,18 @@
-//! Small steps between Rust and Lua values, and the frame around every function that Lua calls.
+//! Small steps between Rust and Lua values, and where the tables lie that both sides use.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::{CStr, c_int};
 
 use mlua::ffi::{self, lua_State};
 
-/// Declares functions that Lua calls: `fn name(l, context) { … }` returns the number of results. A panic inside becomes a Lua error,
-/// since unwinding through Lua's C frames would ruin the VM.
-macro_rules! lua_functions {
-    ($($(#[$doc:meta])* $vis:vis fn $name:ident($l:ident, $context:ident) $body:block)*) => {$(
-        $(#[$doc])*
-        $vis unsafe extern "C-unwind" fn $name($l: *mut mlua::ffi::lua_State) -> std::ffi::c_int {
-            let body = || -> std::ffi::c_int {
-                // SAFETY: Lua calls this with a live coroutine of a VM made by `vm::open`, whose context outlives it.
-                unsafe {
-                    let $context = $crate::lua::context::of($l);
-                    $body
-                }
-            };
-            match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
-                Ok(results) => results,
-                // SAFETY: as above; the closure and what it held are gone.
-                Err(_) => unsafe { $crate::lua::values::raise_internal($l, stringify!($name)) },
-            }
-        }
-    )*};
-}
-pub(in crate::lua) use lua_functions;
-
-/// Raises the error that stands for a defect of ours.
+/// The bytes of the string (or number, which becomes one in place) at `index`; valid while the value stays on the stack.
 ///
 /// # Safety
-/// As [`crate::lua::context::Context::raise`].
-pub unsafe fn raise_internal(l: *mut lua_State, place: &str) -> ! {
-    crate::lua::context::of(l).raise(l, format_args!("internal error of hotlua in {place}: please report it"))
-}
-
-/// The bytes of the string (or number, which becomes one in place) at `index`; valid while the value stays on the stack.
+/// `l` is a live coroutine; see the rules in the module documentation of `lua`.
 pub unsafe fn bytes<'a>(l: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
     let mut length = 0;
     let start = ffi::lua_tolstring(l, index, &mut length);
@@ -45,11 +20,17 @@ pub unsafe fn bytes<'a>(l: *mut lua_State, index: c_int) -> Option<&'a [u8]> {
 }
 
 /// The text at `index`, with what is not UTF-8 replaced.
+///
+/// # Safety
+/// `l` is a live coroutine; see the rules in the module documentation of `lua`.
 pub unsafe fn text(l: *mut lua_State, index: c_int) -> Option<String> {
     bytes(l, index).map(|b| String::from_utf8_lossy(b).into_owned())
 }
 
 /// Any value at `index` as `tostring` shows it, without calling metamethods for anything but errors with `__tostring`.
+///
+/// # Safety
+/// `l` is a live coroutine; see the rules in the module documentation of `lua`.
 pub unsafe fn describe(l: *mut lua_State, index: c_int) -> String {
     match ffi::lua_type(l, index) {
         ffi::LUA_TSTRING | ffi::LUA_TNUMBER => {
@@ -68,11 +49,17 @@ pub unsafe fn describe(l: *mut lua_State, index: c_int) -> String {
 }
 
 /// Pushes a string.
+///
+/// # Safety
+/// `l` is a live coroutine; see the rules in the module documentation of `lua`.
 pub unsafe fn push(l: *mut lua_State, text: &[u8]) {
     ffi::lua_pushlstring(l, text.as_ptr().cast(), text.len());
 }
 
 /// The integer at `index`, if it is one (or a float or string with an integral value).
+///
+/// # Safety
+/// `l` is a live coroutine; see the rules in the module documentation of `lua`.
 pub unsafe fn integer(l: *mut lua_State, index: c_int) -> Option<i64> {
     let mut is = 0;
     let value = ffi::lua_tointegerx(l, index, &mut is);
@@ -80,6 +67,9 @@ pub unsafe fn integer(l: *mut lua_State, index: c_int) -> Option<i64> {
 }
 
 /// Pushes field `name` of the table at `index`, without metamethods.
+///
+/// # Safety
+/// `l` is a live coroutine; see the rules in the module documentation of `lua`.
 pub unsafe fn raw_field(l: *mut lua_State, index: c_int, name: &CStr) -> c_int {
     let index = ffi::lua_absindex(l, index);
     ffi::lua_pushstring(l, name.as_ptr());
@@ -116,6 +106,9 @@ pub enum Slot {
 pub const SLOTS: i32 = 10;
 
 /// Pushes the table in a registry slot.
+///
+/// # Safety
+/// `l` is a live coroutine; see the rules in the module documentation of `lua`.
 pub unsafe fn slot(l: *mut lua_State, slot: Slot) {
     ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, slot as i64);
 }

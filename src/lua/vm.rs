@@ -1,6 +1,9 @@
 //! Making and closing a VM.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -11,11 +14,12 @@ use crate::lua::api;
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::Files;
+use crate::lua::functions::lua_functions;
 use crate::lua::host::Host;
 use crate::lua::library;
 use crate::lua::memory::{Memory, allocate};
 use crate::lua::scheduler;
-use crate::lua::values::{self, SLOTS, Slot, lua_functions};
+use crate::lua::values::{self, SLOTS, Slot};
 
 /// One seed for the hash tables of all VMs, so that what is compiled once fits all of them.
 const SEED: u32 = 0x686f_746c;
@@ -224,15 +228,27 @@ pub unsafe fn script(l: *mut lua_State, context: &Context) -> Result<Script, Str
     let host = &context.host;
     if !identity.listed {
         let text = library::service(&identity.service).unwrap_or_default();
-        return Ok(Script { chunk: host.chunks.builtin(l, text, &identity.service)?, neighbours: None });
+        return Ok(Script {
+            chunk: host.chunks.builtin(l, text, &identity.service)?,
+            neighbours: None,
+        });
     }
     match host.find_by(&host.config.services, &identity.service) {
         Ok(found) => {
-            let neighbours =
-                found.pattern.ends_with("?/init.lua").then(|| format!("{}?.lua", found.label.trim_end_matches("init.lua")));
-            Ok(Script { chunk: host.chunks.file(l, &found.path, &found.label)?, neighbours })
+            let neighbours = found
+                .pattern
+                .ends_with("?/init.lua")
+                .then(|| format!("{}?.lua", found.label.trim_end_matches("init.lua")));
+            Ok(Script {
+                chunk: host.chunks.file(l, &found.path, &found.label)?,
+                neighbours,
+            })
         }
-        Err(tried) => Err(tried.iter().map(|label| format!("cannot open {label}")).collect::<Vec<_>>().join("\n")),
+        Err(tried) => Err(tried
+            .iter()
+            .map(|label| format!("cannot open {label}"))
+            .collect::<Vec<_>>()
+            .join("\n")),
     }
 }
 

@@ -11,7 +11,9 @@ const CONTEXT: usize = 3;
 
 /// The diff of the functions that a patch replaced; empty if it replaced none.
 pub fn of_functions(functions: &[FunctionChange]) -> String {
-    let replaced = functions.iter().filter_map(|change| Some((change.old.as_ref()?, &change.new)));
+    let replaced = functions
+        .iter()
+        .filter_map(|change| Some((change.old.as_ref()?, &change.new)));
     replaced.map(|(old, new)| unified(old, new)).collect()
 }
 
@@ -33,7 +35,9 @@ pub fn unified(old: &Text, new: &Text) -> String {
     let diff = TextDiff::from_lines(&old.text, &new.text);
     let mut out = String::new();
     for group in diff.grouped_ops(CONTEXT) {
-        let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+        let (Some(first), Some(last)) = (group.first(), group.last()) else {
+            continue;
+        };
         if out.is_empty() {
             // Writing into a String cannot fail.
             let _ = writeln!(out, "--- {}\n+++ {}", old.file, new.file);
@@ -88,7 +92,11 @@ mod tests {
     use crate::patch::outcome::Text;
 
     fn text(file: &str, line: u32, text: &str) -> Text {
-        Text { file: file.into(), line, text: text.into() }
+        Text {
+            file: file.into(),
+            line,
+            text: text.into(),
+        }
     }
 
     #[test]
@@ -103,12 +111,21 @@ mod tests {
     #[test]
     fn one_line_for_many_and_a_file_from_nothing() {
         let old = text("a.lua", 7, "function f()\n  g()\nend\n");
-        assert_eq!(unified(&old, &text("b.lua", 1, "h()\n")), "--- a.lua\n+++ b.lua\n@@ -7,3 +1 @@\n-function f()\n-  g()\n-end\n+h()\n");
-        assert_eq!(of_file("x.lua", None, b"a\nb"), "--- /dev/null\n+++ x.lua\n@@ -0,0 +1,2 @@\n+a\n+b\n\\ No newline at end of file\n");
+        assert_eq!(
+            unified(&old, &text("b.lua", 1, "h()\n")),
+            "--- a.lua\n+++ b.lua\n@@ -7,3 +1 @@\n-function f()\n-  g()\n-end\n+h()\n"
+        );
+        assert_eq!(
+            of_file("x.lua", None, b"a\nb"),
+            "--- /dev/null\n+++ x.lua\n@@ -0,0 +1,2 @@\n+a\n+b\n\\ No newline at end of file\n"
+        );
     }
 
     #[test]
     fn colours_follow_the_first_character() {
-        assert_eq!(coloured("--- a\n-x\n+y\n z\n"), "\x1b[1m--- a\x1b[0m\n\x1b[31m-x\x1b[0m\n\x1b[32m+y\x1b[0m\n z\n");
+        assert_eq!(
+            coloured("--- a\n-x\n+y\n z\n"),
+            "\x1b[1m--- a\x1b[0m\n\x1b[31m-x\x1b[0m\n\x1b[32m+y\x1b[0m\n z\n"
+        );
     }
 }

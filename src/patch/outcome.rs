@@ -76,6 +76,24 @@ pub struct InstanceReport {
     pub micros: u64,
 }
 
+impl InstanceReport {
+    /// A verdict with nothing to tell besides.
+    pub fn new(handle: u32, status: Status) -> InstanceReport {
+        InstanceReport {
+            handle,
+            status,
+            error: None,
+            traceback: None,
+            output: String::new(),
+            functions: Vec::new(),
+            values: 0,
+            warnings: Vec::new(),
+            sources: Vec::new(),
+            micros: 0,
+        }
+    }
+}
+
 /// A source file, and the content of it that an instance runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {

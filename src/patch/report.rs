@@ -24,16 +24,28 @@ impl Delivery<'_> {
     /// The verdict on the whole: live if it is live anywhere, else the worst that happened.
     pub fn status(&self) -> Status {
         let any = |status| self.reports.iter().any(|report| report.status == status);
-        let order =
-            [Status::Applied, Status::Unchanged, Status::Failed, Status::Rejected, Status::TimedOut, Status::NoEffect];
+        let order = [
+            Status::Applied,
+            Status::Unchanged,
+            Status::Failed,
+            Status::Rejected,
+            Status::TimedOut,
+            Status::NoEffect,
+        ];
         // The whole is `unchanged` only if every instance is.
-        order.into_iter().find(|status| any(*status)).unwrap_or(Status::TimedOut)
+        order
+            .into_iter()
+            .find(|status| any(*status))
+            .unwrap_or(Status::TimedOut)
     }
 
     /// The error that decided a bad verdict.
     pub fn error(&self) -> Option<&str> {
         let status = self.status();
-        self.reports.iter().find(|report| report.status == status).and_then(|report| report.error.as_deref())
+        self.reports
+            .iter()
+            .find(|report| report.status == status)
+            .and_then(|report| report.error.as_deref())
     }
 
     /// The report whose functions stand for all: the first that was applied.
@@ -54,7 +66,13 @@ impl Delivery<'_> {
 
     /// The longest pause of an instance.
     pub fn pause(&self) -> Duration {
-        Duration::from_micros(self.reports.iter().map(|report| report.micros).max().unwrap_or_default())
+        Duration::from_micros(
+            self.reports
+                .iter()
+                .map(|report| report.micros)
+                .max()
+                .unwrap_or_default(),
+        )
     }
 
     /// The summary line, without `[hotfix] SERVICE/FILE`.
@@ -64,11 +82,18 @@ impl Delivery<'_> {
             Status::Applied => {
                 let live = self.reports.iter().filter(|report| report.status.is_live()).count();
                 let total = self.reports.len();
-                format!("applied to {live} of {}: {}, {} {tail}", count(total, "instance"), self.effect(), self.milliseconds())
+                format!(
+                    "applied to {live} of {}: {}, {} {tail}",
+                    count(total, "instance"),
+                    self.effect(),
+                    self.milliseconds()
+                )
             }
             Status::Unchanged => "unchanged: these bytes are live already".to_owned(),
             Status::NoEffect => {
-                format!("had no effect: it ran, but changed no function, field, global or local, and printed nothing {tail}")
+                format!(
+                    "had no effect: it ran, but changed no function, field, global or local, and printed nothing {tail}"
+                )
             }
             Status::Rejected => format!("rejected: {}", self.error().unwrap_or("unknown reason")),
             Status::Failed => format!("failed and undone: {}", self.error().unwrap_or("unknown reason")),
@@ -78,7 +103,11 @@ impl Delivery<'_> {
 
     fn tail(&self) -> String {
         let by = self.by.map(|by| format!(", by {by}")).unwrap_or_default();
-        format!("(patch {}, sha256 {}…{by})", self.id, self.sha256.get(..12).unwrap_or(self.sha256))
+        format!(
+            "(patch {}, sha256 {}…{by})",
+            self.id,
+            self.sha256.get(..12).unwrap_or(self.sha256)
+        )
     }
 
     fn milliseconds(&self) -> String {
@@ -112,10 +141,19 @@ impl Delivery<'_> {
         let otherwise: Vec<&InstanceReport> = self
             .reports
             .iter()
-            .filter(|report| if status == Status::Applied { !report.status.is_live() } else { report.status != status })
+            .filter(|report| {
+                if status == Status::Applied {
+                    !report.status.is_live()
+                } else {
+                    report.status != status
+                }
+            })
             .collect();
         for report in otherwise.iter().take(LISTED).filter(|_| !one_for_all) {
-            let alone = Delivery { reports: std::slice::from_ref(*report), ..*self };
+            let alone = Delivery {
+                reports: std::slice::from_ref(*report),
+                ..*self
+            };
             // Writing into a String cannot fail.
             let _ = writeln!(out, "  :{:08x} {}", report.handle, alone.summary());
         }
@@ -145,7 +183,11 @@ impl Delivery<'_> {
 
 /// `1 function`, `2 functions`.
 pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
 }
 
 #[cfg(test)]
@@ -154,25 +196,33 @@ mod tests {
     use crate::patch::outcome::{FunctionChange, InstanceReport, Status, Text};
 
     fn report(handle: u32, status: Status) -> InstanceReport {
-        let text = Text { file: "f".into(), line: 1, text: String::new() };
-        let function = FunctionChange { name: "f".into(), holders: 2, old: Some(text.clone()), new: text };
+        let text = Text {
+            file: "f".into(),
+            line: 1,
+            text: String::new(),
+        };
+        let function = FunctionChange {
+            name: "f".into(),
+            holders: 2,
+            old: Some(text.clone()),
+            new: text,
+        };
         let applied = status == Status::Applied;
         InstanceReport {
-            handle,
-            status,
             error: (!status.is_live()).then(|| "hotfix/s/x.lua:3: boom".into()),
-            traceback: None,
-            output: String::new(),
             functions: if applied { vec![function] } else { Vec::new() },
-            values: 0,
-            warnings: Vec::new(),
-            sources: Vec::new(),
             micros: 400,
+            ..InstanceReport::new(handle, status)
         }
     }
 
     fn told(reports: &[InstanceReport]) -> (Status, String, String) {
-        let delivery = Delivery { id: 1, sha256: "3fa9c0ffee00aaaa", by: None, reports };
+        let delivery = Delivery {
+            id: 1,
+            sha256: "3fa9c0ffee00aaaa",
+            by: None,
+            reports,
+        };
         (delivery.status(), delivery.summary(), delivery.details())
     }
 
@@ -180,7 +230,10 @@ mod tests {
     fn the_summaries_are_those_of_the_contract() {
         use Status::{Applied, Failed, NoEffect, Rejected, Unchanged};
         let one = |status| told(&[report(10, status)]).1;
-        assert_eq!(one(Applied), "applied to 1 of 1 instance: 1 function, 2 holders, 0.4 ms (patch 1, sha256 3fa9c0ffee00…)");
+        assert_eq!(
+            one(Applied),
+            "applied to 1 of 1 instance: 1 function, 2 holders, 0.4 ms (patch 1, sha256 3fa9c0ffee00…)"
+        );
         assert_eq!(one(Unchanged), "unchanged: these bytes are live already");
         assert!(one(NoEffect).starts_with("had no effect: "));
         assert_eq!(one(Rejected), "rejected: hotfix/s/x.lua:3: boom");
@@ -189,15 +242,25 @@ mod tests {
 
     #[test]
     fn each_failing_instance_is_named() {
-        let (status, summary, details) = told(&[report(10, Status::Applied), report(11, Status::Failed), report(12, Status::Unchanged)]);
+        let (status, summary, details) = told(&[
+            report(10, Status::Applied),
+            report(11, Status::Failed),
+            report(12, Status::Unchanged),
+        ]);
         assert_eq!(status, Status::Applied);
-        assert!(summary.starts_with("applied to 2 of 3 instances: 1 function, 2 holders"), "{summary}");
+        assert!(
+            summary.starts_with("applied to 2 of 3 instances: 1 function, 2 holders"),
+            "{summary}"
+        );
         assert_eq!(details, "  :0000000b failed and undone: hotfix/s/x.lua:3: boom\n");
     }
 
     #[test]
     fn one_failure_outweighs_no_effect() {
-        assert_eq!(told(&[report(1, Status::NoEffect), report(2, Status::Failed)]).0, Status::Failed);
+        assert_eq!(
+            told(&[report(1, Status::NoEffect), report(2, Status::Failed)]).0,
+            Status::Failed
+        );
         assert_eq!(told(&[]).0, Status::TimedOut);
     }
 }

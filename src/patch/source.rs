@@ -66,9 +66,13 @@ impl Source {
         let text = self.0.split(|&b| b == b'\n').nth(line.checked_sub(1)?)?;
         let text = String::from_utf8_lossy(text);
         let first = |(shape, ..): &(&str, &str, &str, &str)| text.find(shape);
-        let (_, code, what, instead) =
-            LOOK_ALIKES.iter().filter(|entry| first(entry).is_some()).min_by_key(|entry| first(entry))?;
-        Some(format!("the line contains {code} ({what}, as pasted from a web page); write {instead} instead"))
+        let (_, code, what, instead) = LOOK_ALIKES
+            .iter()
+            .filter(|entry| first(entry).is_some())
+            .min_by_key(|entry| first(entry))?;
+        Some(format!(
+            "the line contains {code} ({what}, as pasted from a web page); write {instead} instead"
+        ))
     }
 }
 
@@ -79,7 +83,10 @@ mod tests {
     #[test]
     fn marks_and_shebangs_are_taken_off_without_moving_lines() {
         assert_eq!(Source::new(b"\xef\xbb\xbfreturn 1").unwrap().bytes(), b"return 1");
-        assert_eq!(Source::new(b"#!/usr/bin/lua\nreturn 1").unwrap().bytes(), b"--!/usr/bin/lua\nreturn 1");
+        assert_eq!(
+            Source::new(b"#!/usr/bin/lua\nreturn 1").unwrap().bytes(),
+            b"--!/usr/bin/lua\nreturn 1"
+        );
     }
 
     #[test]

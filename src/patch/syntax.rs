@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use emmylua_parser::{
-    LuaAssignStat, LuaAst, LuaAstNode, LuaClosureExpr, LuaExpr, LuaLanguageLevel, LuaLocalAttribute,
-    LuaLocalFuncStat, LuaLocalName, LuaLocalStat, LuaParser, LuaStat, LuaSyntaxNode, LuaTableField, ParserConfig,
+    LuaAssignStat, LuaAst, LuaAstNode, LuaClosureExpr, LuaExpr, LuaLanguageLevel, LuaLocalAttribute, LuaLocalFuncStat,
+    LuaLocalName, LuaLocalStat, LuaParser, LuaStat, LuaSyntaxNode, LuaTableField, ParserConfig,
 };
 
 /// The outline of one file.
@@ -48,12 +48,18 @@ pub fn outline(text: &[u8]) -> Outline {
     // Offsets must stay: each byte of what is not UTF-8 (only strings and comments may hold such) becomes one character.
     let text = match std::str::from_utf8(text) {
         Ok(text) => text.to_owned(),
-        Err(_) => text.iter().map(|&b| if b.is_ascii() { b as char } else { '?' }).collect(),
+        Err(_) => text
+            .iter()
+            .map(|&b| if b.is_ascii() { b as char } else { '?' })
+            .collect(),
     };
     let mut config = ParserConfig::with_level(LuaLanguageLevel::Lua55);
     config.enable_emmylua_doc = false;
     let chunk = LuaParser::parse(&text, config).get_chunk_node();
-    let stats: Vec<LuaStat> = chunk.get_block().map(|block| block.get_stats().collect()).unwrap_or_default();
+    let stats: Vec<LuaStat> = chunk
+        .get_block()
+        .map(|block| block.get_stats().collect())
+        .unwrap_or_default();
     let last_return = stats.last().filter(|stat| matches!(stat, LuaStat::ReturnStat(_)));
     Outline {
         locals: visible_locals(&stats),
@@ -66,7 +72,9 @@ pub fn outline(text: &[u8]) -> Outline {
 fn visible_locals(stats: &[LuaStat]) -> Vec<Local> {
     let mut locals: Vec<Local> = Vec::new();
     let mut declare = |name: Option<LuaLocalName>, all: bool| {
-        let Some(token) = name.as_ref().and_then(LuaLocalName::get_name_token) else { return };
+        let Some(token) = name.as_ref().and_then(LuaLocalName::get_name_token) else {
+            return;
+        };
         let fixed = all || name.and_then(|n| n.get_attrib()).as_ref().is_some_and(is_fixed);
         let name = token.get_name_text().to_owned();
         locals.retain(|local| local.name != name);
@@ -100,7 +108,11 @@ fn functions(root: &LuaSyntaxNode) -> Vec<Function> {
         .iter()
         .map(|closure| {
             let (name, replaces) = name_of(closure).unwrap_or_default();
-            Function { name, parent: parent_of(closure), replaces }
+            Function {
+                name,
+                parent: parent_of(closure),
+                replaces,
+            }
         })
         .collect()
 }
@@ -109,7 +121,10 @@ fn functions(root: &LuaSyntaxNode) -> Vec<Function> {
 fn name_of(closure: &LuaClosureExpr) -> Option<(String, bool)> {
     let around = closure.syntax().parent()?;
     if let Some(stat) = LuaLocalFuncStat::cast(around.clone()) {
-        return Some((stat.get_local_name()?.get_name_token()?.get_name_text().to_owned(), false));
+        return Some((
+            stat.get_local_name()?.get_name_token()?.get_name_text().to_owned(),
+            false,
+        ));
     }
     if let Some(LuaAst::LuaFuncStat(stat)) = LuaAst::cast(around.clone()) {
         return Some((source_of(stat.get_func_name()?.syntax()), true));
@@ -144,7 +159,11 @@ mod tests {
     use super::{Function, outline};
 
     fn names(text: &str) -> Vec<String> {
-        outline(text.as_bytes()).locals.into_iter().map(|local| local.name).collect()
+        outline(text.as_bytes())
+            .locals
+            .into_iter()
+            .map(|local| local.name)
+            .collect()
     }
 
     #[test]
@@ -167,7 +186,10 @@ mod tests {
         assert!(latin1[outline(latin1).tail..].starts_with(b"return"));
         let open = outline(b"local a = 1\n");
         assert_eq!((open.tail, open.returns), (12, false));
-        assert!(outline(b"if x then return end").tail == 20, "a return inside a block is not the final one");
+        assert!(
+            outline(b"if x then return end").tail == 20,
+            "a return inside a block is not the final one"
+        );
     }
 
     #[test]

@@ -41,8 +41,7 @@ pub(super) fn find(home: &Path, name: &std::ffi::OsStr) -> Found {
         return Found::File(stamp);
     }
     if target == home || !target.starts_with(home) {
-        let why =
-            "is a link to a folder outside of this one; make a real folder, or link to one inside";
+        let why = "is a link to a folder outside of this one; make a real folder, or link to one inside";
         return Found::Refused { why, stamp };
     }
     folder_or_file(target, &metadata)
@@ -61,10 +60,7 @@ pub(super) fn list(path: &Path) -> io::Result<BTreeSet<OsString>> {
 fn folder_or_file(path: PathBuf, metadata: &Metadata) -> Found {
     let stamp = Stamp::of(metadata);
     if metadata.is_dir() {
-        Found::Folder {
-            path,
-            id: stamp.id(),
-        }
+        Found::Folder { path, id: stamp.id() }
     } else {
         Found::File(stamp)
     }

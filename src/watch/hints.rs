@@ -63,10 +63,7 @@ pub(super) struct Eyes {
 impl Eyes {
     /// Closed eyes: nothing is watched before [`open`](Self::open).
     pub(super) fn new(signals: Sender<Signal>) -> Self {
-        Self {
-            signals,
-            watcher: None,
-        }
+        Self { signals, watcher: None }
     }
 
     /// Begins anew, with nothing watched.
@@ -76,8 +73,7 @@ impl Eyes {
         let signals = self.signals.clone();
         let pass_on = move |event| translate(event, &signals);
         let config = Config::default().with_follow_symlinks(false);
-        let watcher =
-            RecommendedWatcher::new(pass_on, config).map_err(|error| error.to_string())?;
+        let watcher = RecommendedWatcher::new(pass_on, config).map_err(|error| error.to_string())?;
         self.watcher = Some(watcher);
         Ok(())
     }
@@ -113,23 +109,12 @@ impl Eyes {
 /// Names the limit on watches with its present value, where the system tells.
 pub(super) fn limit_on_watches() -> String {
     let limits = [
-        (
-            "fs.inotify.max_user_watches",
-            "/proc/sys/fs/inotify/max_user_watches",
-        ),
-        (
-            "user.max_inotify_watches",
-            "/proc/sys/user/max_inotify_watches",
-        ),
+        ("fs.inotify.max_user_watches", "/proc/sys/fs/inotify/max_user_watches"),
+        ("user.max_inotify_watches", "/proc/sys/user/max_inotify_watches"),
     ];
     let known: Vec<String> = limits
         .iter()
-        .filter_map(|(name, path)| {
-            Some(format!(
-                "{name} = {}",
-                fs::read_to_string(path).ok()?.trim()
-            ))
-        })
+        .filter_map(|(name, path)| Some(format!("{name} = {}", fs::read_to_string(path).ok()?.trim())))
         .collect();
     if known.is_empty() {
         "the system's limit".to_owned()
@@ -206,10 +191,7 @@ mod tests {
     #[test]
     fn an_overflow_is_a_loss() {
         let (sender, receiver) = channel();
-        translate(
-            Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)),
-            &sender,
-        );
+        translate(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)), &sender);
         assert!(matches!(receiver.try_recv(), Ok(Signal::Lost(_))));
         translate(Err(notify::Error::generic("broken")), &sender);
         assert!(matches!(receiver.try_recv(), Ok(Signal::Lost(why)) if why.contains("broken")));

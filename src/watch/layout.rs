@@ -57,14 +57,8 @@ impl Layout {
         if !services.is_empty() {
             return Touched::Files(services, name.to_owned());
         }
-        let mut entries: Vec<OsString> = self
-            .services_at(path)
-            .into_iter()
-            .map(OsString::from)
-            .collect();
-        if self.home.as_ref().is_some_and(|home| home.path == parent)
-            && !entries.iter().any(|entry| entry == name)
-        {
+        let mut entries: Vec<OsString> = self.services_at(path).into_iter().map(OsString::from).collect();
+        if self.home.as_ref().is_some_and(|home| home.path == parent) && !entries.iter().any(|entry| entry == name) {
             entries.push(name.to_owned());
         }
         if entries.is_empty() {
@@ -81,8 +75,7 @@ impl Layout {
 
     /// Whether there is anything that only a sweep can see.
     pub(super) fn has_blind_spots(&self) -> bool {
-        self.home.as_ref().is_none_or(|home| !home.is_watched)
-            || self.services.values().any(|spot| !spot.is_watched)
+        self.home.as_ref().is_none_or(|home| !home.is_watched) || self.services.values().any(|spot| !spot.is_watched)
     }
 
     /// The services whose folder is at this path, and those that are the same directory under another name: what happened to
@@ -93,10 +86,7 @@ impl Layout {
             .iter()
             .filter_map(|service| Some(self.services.get(service)?.id))
             .collect();
-        let sharing = self
-            .services
-            .iter()
-            .filter(|(_, spot)| ids.contains(&spot.id));
+        let sharing = self.services.iter().filter(|(_, spot)| ids.contains(&spot.id));
         sharing.map(|(service, _)| service.clone()).collect()
     }
 
@@ -145,9 +135,7 @@ mod tests {
             ("db", "/data/fixes/db", 3),
             ("game", "/data/fixes/game", 4),
         ] {
-            layout
-                .services
-                .insert(service.to_owned(), spot(path, number));
+            layout.services.insert(service.to_owned(), spot(path, number));
         }
         layout
     }
@@ -157,10 +145,7 @@ mod tests {
         let entries = |names: &[&str]| Touched::Entries(names.iter().map(OsString::from).collect());
         let files = |services: &[&str], name: &str| {
             Touched::Files(
-                services
-                    .iter()
-                    .map(|service| (*service).to_owned())
-                    .collect(),
+                services.iter().map(|service| (*service).to_owned()).collect(),
                 name.into(),
             )
         };
@@ -190,11 +175,7 @@ mod tests {
             layout.services_sharing(Path::new("/data/fixes/game")),
             ["game", "renamed"]
         );
-        assert!(
-            layout
-                .services_sharing(Path::new("/data/fixes/none"))
-                .is_empty()
-        );
+        assert!(layout.services_sharing(Path::new("/data/fixes/none")).is_empty());
     }
 
     #[test]

@@ -103,9 +103,8 @@ impl Ledger {
     /// `home`: its service folder, if that is still there.
     pub(super) fn forget(&mut self, key: &Key, home: Option<&Path>) {
         let entry = home.and_then(|home| read::entry(home, &key.1).ok());
-        let is_there = |offered: &Option<Offered>| {
-            offered.is_some_and(|it| entry.is_some_and(|entry| entry.id == it.id))
-        };
+        let is_there =
+            |offered: &Option<Offered>| offered.is_some_and(|it| entry.is_some_and(|entry| entry.id == it.id));
         if !self.offered.get(key).is_some_and(is_there) {
             self.offered.remove(key);
         }
@@ -113,8 +112,7 @@ impl Ledger {
 
     /// Refuses a path (relative to the root): once for this file and this reason. That it grows or is touched is no news.
     pub(super) fn refuse(&mut self, relative: PathBuf, display: &str, stamp: Stamp, why: &str) {
-        let is_known =
-            |(known, reason): &(Stamp, String)| known.id() == stamp.id() && reason == why;
+        let is_known = |(known, reason): &(Stamp, String)| known.id() == stamp.id() && reason == why;
         let is_news = !self.refused.get(&relative).is_some_and(is_known);
         self.refused.insert(relative, (stamp, why.to_owned()));
         if is_news {
@@ -138,8 +136,7 @@ impl Ledger {
     /// Forgets the refusals in one directory (relative to the root) of names that are no longer there.
     pub(super) fn forget_refusals(&mut self, directory: &Path, present: &BTreeSet<OsString>) {
         self.refused.retain(|path, _| {
-            path.parent() != Some(directory)
-                || path.file_name().is_some_and(|name| present.contains(name))
+            path.parent() != Some(directory) || path.file_name().is_some_and(|name| present.contains(name))
         });
     }
 
@@ -148,10 +145,7 @@ impl Ledger {
         self.waiting.remove(key);
         self.refused.remove(&Path::new(&key.0).join(&key.1));
         let was_offered = self.offered.remove(key).is_some();
-        let was_held = self
-            .held
-            .as_mut()
-            .is_some_and(|held| held.remove(key).is_some());
+        let was_held = self.held.as_mut().is_some_and(|held| held.remove(key).is_some());
         if was_offered && !was_held {
             let (service, name) = key.clone();
             self.say(Event::Gone { service, name });
@@ -163,8 +157,7 @@ impl Ledger {
         for name in self.names(service) {
             self.gone(&(service.to_owned(), name));
         }
-        self.refused
-            .retain(|path, _| path.parent() != Some(Path::new(service)));
+        self.refused.retain(|path, _| path.parent() != Some(Path::new(service)));
     }
 
     /// The services of which something is remembered.
@@ -195,11 +188,7 @@ impl Ledger {
     pub(super) fn due_now(&self) -> Vec<Key> {
         let now = Instant::now();
         let due = |(_, waiting): &(&Key, &Waiting)| waiting.due().is_some_and(|due| due <= now);
-        self.waiting
-            .iter()
-            .filter(due)
-            .map(|(key, _)| key.clone())
-            .collect()
+        self.waiting.iter().filter(due).map(|(key, _)| key.clone()).collect()
     }
 
     /// Whether a file that may well be ready is only waiting for its stamp to prove steady.
@@ -238,30 +227,19 @@ impl Ledger {
     }
 
     fn is_old_news(&self, key: &Key, relative: &Path, entry: &Entry) -> bool {
-        let is_offered = |offered: &Option<Offered>| {
-            offered.is_some_and(|it| it.id == entry.id && it.stamp == entry.stamp)
-        };
+        let is_offered =
+            |offered: &Option<Offered>| offered.is_some_and(|it| it.id == entry.id && it.stamp == entry.stamp);
         let is_refused = |(stamp, _): &(Stamp, String)| *stamp == entry.stamp;
-        self.offered.get(key).is_some_and(is_offered)
-            || self.refused.get(relative).is_some_and(is_refused)
+        self.offered.get(key).is_some_and(is_offered) || self.refused.get(relative).is_some_and(is_refused)
     }
 
-    fn conclude(
-        &mut self,
-        place: &Place,
-        relative: &Path,
-        entry: Option<&Entry>,
-        look: Look,
-        hint: Hint,
-    ) {
+    fn conclude(&mut self, place: &Place, relative: &Path, entry: Option<&Entry>, look: Look, hint: Hint) {
         match look {
             Look::Missing => self.gone(&place.key),
             Look::Refused { why, stamp } => {
                 self.waiting.remove(&place.key);
                 let now = entry.map(|entry| entry.id);
-                let is_other = |offered: &Option<Offered>| {
-                    offered.is_none_or(|offered| now != Some(offered.id))
-                };
+                let is_other = |offered: &Option<Offered>| offered.is_none_or(|offered| now != Some(offered.id));
                 if self.offered.get(&place.key).is_some_and(is_other) {
                     self.gone(&place.key);
                 }

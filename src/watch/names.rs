@@ -105,10 +105,7 @@ mod tests {
             patch(OsStr::new("a\nb.lua")),
             Name::Refused(why) if why.contains("control")
         ));
-        assert!(matches!(
-            patch(OsStr::new("a\u{2028}b.lua")),
-            Name::Refused(_)
-        ));
+        assert!(matches!(patch(OsStr::new("a\u{2028}b.lua")), Name::Refused(_)));
     }
 
     #[test]

@@ -91,9 +91,9 @@ pub(super) fn entry(home: &Path, name: &str) -> Result<Entry, Look> {
     }
     let refused = |why: String| Look::Refused { why, stamp };
     let target = fs::canonicalize(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => refused(
-            "is a link to nothing; make the file that it names, or remove the link".to_owned(),
-        ),
+        io::ErrorKind::NotFound => {
+            refused("is a link to nothing; make the file that it names, or remove the link".to_owned())
+        }
         _ => refused(format!("is a link that cannot be followed ({error})")),
     })?;
     if !target.starts_with(home) {
@@ -164,10 +164,9 @@ pub fn read_settled(path: &Path, max_size: u64) -> io::Result<Contents> {
     match contents(&entry, &rules, true, Some(stamp)) {
         Look::Settled(contents) => Ok(contents),
         Look::Missing => Err(io::ErrorKind::NotFound.into()),
-        Look::Writing | Look::Unsteady { .. } => Err(io::Error::new(
-            io::ErrorKind::WouldBlock,
-            "is still open for writing",
-        )),
+        Look::Writing | Look::Unsteady { .. } => {
+            Err(io::Error::new(io::ErrorKind::WouldBlock, "is still open for writing"))
+        }
         Look::Empty => Err(io::Error::new(io::ErrorKind::InvalidData, "is empty")),
         Look::Refused { why, .. } => Err(io::Error::new(io::ErrorKind::InvalidData, why)),
         Look::Trouble(why) => Err(io::Error::other(why)),
@@ -194,9 +193,7 @@ fn unfit(stamp: Stamp, rules: &Rules) -> Option<Look> {
         Some(Look::Empty)
     } else if stamp.size > rules.max_size {
         let limit = bytesize::ByteSize::b(rules.max_size);
-        let why = format!(
-            "is larger than {limit}, the limit for one patch (max_size in the configuration)"
-        );
+        let why = format!("is larger than {limit}, the limit for one patch (max_size in the configuration)");
         Some(Look::Refused { why, stamp })
     } else {
         None
@@ -262,10 +259,7 @@ fn read_steady(file: &File, rules: &Rules, steady: Option<Stamp>, hold: Duration
         Err(error) => return Look::Trouble(error.to_string()),
     };
     if steady != Some(before) {
-        return Look::Unsteady {
-            stamp: before,
-            hold,
-        };
+        return Look::Unsteady { stamp: before, hold };
     }
     match read(file, rules) {
         Look::Settled(contents) => match file.metadata().map(|metadata| Stamp::of(&metadata)) {
@@ -337,17 +331,10 @@ mod tests {
         fs::write(&path, "").expect("written");
         assert!(matches!(look(&home, &RULES), Look::Empty));
         fs::write(&path, [b'-'; 65]).expect("written");
-        assert!(
-            matches!(look(&home, &RULES), Look::Refused { why, .. } if why.contains("larger than 64 B"))
-        );
+        assert!(matches!(look(&home, &RULES), Look::Refused { why, .. } if why.contains("larger than 64 B")));
         fs::write(&path, "return 1").expect("written");
-        let without_lease = Rules {
-            lease: false,
-            ..RULES
-        };
-        assert!(
-            matches!(look(&home, &without_lease), Look::Unsteady { hold, .. } if hold == RULES.steady_remote)
-        );
+        let without_lease = Rules { lease: false, ..RULES };
+        assert!(matches!(look(&home, &without_lease), Look::Unsteady { hold, .. } if hold == RULES.steady_remote));
         let found = entry(&home, "x.lua").expect("regular");
         let steady = Some(stamp(&path).expect("there"));
         let Look::Settled(read) = contents(&found, &without_lease, false, steady) else {
@@ -366,10 +353,7 @@ mod tests {
         fs::write(&path, "return 1").expect("written");
         let writer = OpenOptions::new().append(true).open(&path).expect("opened");
         assert!(matches!(look(&home, &RULES), Look::Writing));
-        assert_eq!(
-            read_settled(&path, 64).expect_err("open").kind(),
-            ErrorKind::WouldBlock
-        );
+        assert_eq!(read_settled(&path, 64).expect_err("open").kind(), ErrorKind::WouldBlock);
         drop(writer);
         assert!(matches!(look(&home, &RULES), Look::Settled(_)));
         let read = read_settled(&path, 64).expect("settled");

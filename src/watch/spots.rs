@@ -99,11 +99,7 @@ impl Spots {
             Some(spot) if spot.is_watched && spot.is_at(&path, id) => spot,
             _ => {
                 let is_watched = self.watch(&path, ledger);
-                Spot {
-                    path,
-                    id,
-                    is_watched,
-                }
+                Spot { path, id, is_watched }
             }
         }
     }
@@ -117,9 +113,7 @@ impl Spots {
 
     /// Finds out whether other machines write here.
     pub(super) fn check_kind(&mut self, path: &Path, label: &str, ledger: &Ledger) {
-        let kind = File::open(path)
-            .ok()
-            .and_then(|directory| remote::kind(&directory));
+        let kind = File::open(path).ok().and_then(|directory| remote::kind(&directory));
         if let Some(kind) = kind.filter(|_| !self.poll && !self.is_remote) {
             ledger.notice(format!(
                 "{label} is on {kind}, where others can write without an event: it is swept often as well"

@@ -48,9 +48,7 @@ impl Stamp {
     /// How long ago the file last changed, by this machine's clock; zero if that lies in the future.
     pub(super) fn age(&self) -> Duration {
         let changed = u64::try_from(self.mtime_ns.max(self.ctime_ns)).unwrap_or(0);
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         since_1970.saturating_sub(Duration::from_nanos(changed))
     }
 }
@@ -84,9 +82,7 @@ impl Stamp {
         // A FILETIME counts 100 ns steps since 1601, which is this many steps before 1970.
         const STEPS_FROM_1601_TO_1970: i64 = 116_444_736_000_000_000;
         let steps = i64::try_from(metadata.last_write_time()).unwrap_or(i64::MAX);
-        let written_ns = steps
-            .saturating_sub(STEPS_FROM_1601_TO_1970)
-            .saturating_mul(100);
+        let written_ns = steps.saturating_sub(STEPS_FROM_1601_TO_1970).saturating_mul(100);
         Self {
             dev: 0,
             ino: metadata.creation_time(),

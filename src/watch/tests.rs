@@ -43,10 +43,7 @@ impl Bench {
         let directory = TempDir::new().expect("a temporary directory");
         fill(&directory.path().join("hotfix")).expect("filled");
         let (_, events) = unbounded_channel();
-        let runtime = Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .expect("a runtime");
+        let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
         Self {
             directory,
             watcher: None,
@@ -128,12 +125,7 @@ impl Bench {
             Event::Settled(it) => {
                 assert_eq!(it.display, format!("hotfix/{}/{}", it.service, it.name));
                 assert_eq!(it.path, self.root().join(&it.service).join(&it.name));
-                format!(
-                    "{}/{} = {}",
-                    it.service,
-                    it.name,
-                    String::from_utf8_lossy(&it.bytes)
-                )
+                format!("{}/{} = {}", it.service, it.name, String::from_utf8_lossy(&it.bytes))
             }
             Event::Refused { path, why } => format!("refused {path}: {why}"),
             Event::Gone { service, name } => format!("gone {service}/{name}"),
@@ -186,11 +178,7 @@ impl Bench {
     fn write_mark(&self) -> std::io::Result<()> {
         let outside = self.beside("marker");
         let inside = self.path(MARKER_SERVICE).join("marker.lua");
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&outside)?;
+        let mut file = File::options().write(true).create(true).truncate(true).open(&outside)?;
         write!(file, "mark {}", self.marks)?;
         drop(file);
         if !inside.exists() {
@@ -218,8 +206,5 @@ fn a_dropped_doorkeeper_is_gone() {
     let mut bench = Bench::new();
     bench.watcher = None;
     bench.save("svc/x.lua", "1");
-    assert!(
-        bench.events.blocking_recv().is_none(),
-        "its thread has ended"
-    );
+    assert!(bench.events.blocking_recv().is_none(), "its thread has ended");
 }

@@ -49,17 +49,8 @@ impl Tree {
         if self.trouble.take().is_some() {
             ledger.notice(format!("{} is back", self.label));
         }
-        let known = self
-            .layout
-            .services
-            .keys()
-            .cloned()
-            .chain(ledger.services());
-        let all: BTreeSet<OsString> = names
-            .iter()
-            .cloned()
-            .chain(known.map(OsString::from))
-            .collect();
+        let known = self.layout.services.keys().cloned().chain(ledger.services());
+        let all: BTreeSet<OsString> = names.iter().cloned().chain(known.map(OsString::from)).collect();
         for name in all {
             if ledger.is_halted() {
                 return;
@@ -80,9 +71,7 @@ impl Tree {
         }
         let display = format!("{}/{}", self.label, names::escaped(name));
         match (folder::find(&home, name), judged) {
-            (Found::Folder { path, id }, Name::Ours(service)) => {
-                self.enter(ledger, service, path, id, hint)
-            }
+            (Found::Folder { path, id }, Name::Ours(service)) => self.enter(ledger, service, path, id, hint),
             (Found::Folder { id, .. }, Name::Refused(why)) => {
                 ledger.refuse(name.into(), &display, Stamp::of_folder(id), why);
             }
@@ -161,12 +150,7 @@ impl Tree {
 
     /// The folders that nobody watches (all of them if the root itself is not watched) are looked at.
     pub(super) fn look_where_blind(&mut self, ledger: &mut Ledger) {
-        if self
-            .layout
-            .home
-            .as_ref()
-            .is_none_or(|home| !home.is_watched)
-        {
+        if self.layout.home.as_ref().is_none_or(|home| !home.is_watched) {
             return self.reconcile(ledger, Hint::Sweep);
         }
         let blind: Vec<String> = self
@@ -230,12 +214,7 @@ impl Tree {
             return Err("is not a directory".to_owned());
         }
         let id = Stamp::of(&metadata).id();
-        if !self
-            .layout
-            .home
-            .as_ref()
-            .is_some_and(|home| home.is_at(&path, id))
-        {
+        if !self.layout.home.as_ref().is_some_and(|home| home.is_at(&path, id)) {
             self.leave_home();
             self.spots.check_kind(&path, &self.label, ledger);
         }
@@ -261,14 +240,7 @@ impl Tree {
         }
     }
 
-    fn enter(
-        &mut self,
-        ledger: &mut Ledger,
-        service: String,
-        path: PathBuf,
-        id: (u64, u64),
-        hint: Hint,
-    ) {
+    fn enter(&mut self, ledger: &mut Ledger, service: String, path: PathBuf, id: (u64, u64), hint: Hint) {
         let before = self.layout.services.get(&service).cloned();
         let is_known = before.as_ref().is_some_and(|spot| spot.is_at(&path, id));
         if !is_known {
@@ -297,10 +269,7 @@ impl Tree {
     fn refuse_file(&self, ledger: &mut Ledger, name: &OsStr, display: &str, found: &Found) {
         match found {
             Found::File(stamp) if names::patch(name) != Name::Ignored => {
-                let why = format!(
-                    "belongs to no service; put it into {}/<service>/",
-                    self.label
-                );
+                let why = format!("belongs to no service; put it into {}/<service>/", self.label);
                 ledger.refuse(name.into(), display, *stamp, &why);
             }
             Found::Refused { why, stamp } => ledger.refuse(name.into(), display, *stamp, why),
@@ -312,11 +281,7 @@ impl Tree {
     /// A file that no event announced: on a local file system that is worth a line, and the watch worth a renewal.
     fn report_finds(&mut self, ledger: &mut Ledger, service: &str) {
         let finds = ledger.take_finds();
-        let is_watched = self
-            .layout
-            .services
-            .get(service)
-            .is_some_and(|spot| spot.is_watched);
+        let is_watched = self.layout.services.get(service).is_some_and(|spot| spot.is_watched);
         if finds.is_empty() || !is_watched || self.spots.rely_on_sweeps() {
             return;
         }

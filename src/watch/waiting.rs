@@ -76,8 +76,7 @@ impl Waiting {
 
     /// The stamp that has stayed the same for long enough, if the next look finds it so.
     pub(super) fn steady(&self) -> Option<Stamp> {
-        self.stamp
-            .filter(|_| self.due.is_some_and(|due| due <= Instant::now()))
+        self.stamp.filter(|_| self.due.is_some_and(|due| due <= Instant::now()))
     }
 
     /// Whether it waits for nothing but time.
@@ -130,19 +129,14 @@ mod tests {
         waiting = Waiting::next(Some(waiting), &Look::Writing, later).expect("waits");
         assert_eq!(waiting.due(), Some(later + LONGEST_PAUSE));
         let empty = Waiting::next(Some(waiting), &Look::Empty, later).expect("waits");
-        assert_eq!(
-            empty.due(),
-            Some(later + PATIENCE),
-            "another cause begins anew"
-        );
+        assert_eq!(empty.due(), Some(later + PATIENCE), "another cause begins anew");
     }
 
     #[test]
     fn an_empty_file_needs_no_clock_after_the_notice() {
         let start = Instant::now();
         let waiting = Waiting::next(None, &Look::Empty, start).expect("waits");
-        let mut waiting =
-            Waiting::next(Some(waiting), &Look::Empty, start + PATIENCE).expect("waits");
+        let mut waiting = Waiting::next(Some(waiting), &Look::Empty, start + PATIENCE).expect("waits");
         assert_eq!(waiting.due(), None);
         assert!(
             waiting
@@ -162,36 +156,13 @@ mod tests {
         };
         let hold = Duration::from_secs(60);
         let start = Instant::now();
-        let first = Waiting::next(
-            None,
-            &Look::Unsteady {
-                stamp: stamp(1),
-                hold,
-            },
-            start,
-        )
-        .expect("waits");
+        let first = Waiting::next(None, &Look::Unsteady { stamp: stamp(1), hold }, start).expect("waits");
         assert_eq!(first.steady(), None);
         let early = start + hold / 2;
-        let again = Waiting::next(
-            Some(first.clone()),
-            &Look::Unsteady {
-                stamp: stamp(1),
-                hold,
-            },
-            early,
-        )
-        .expect("waits");
+        let again =
+            Waiting::next(Some(first.clone()), &Look::Unsteady { stamp: stamp(1), hold }, early).expect("waits");
         assert_eq!(again.due(), Some(start + hold));
-        let changed = Waiting::next(
-            Some(first),
-            &Look::Unsteady {
-                stamp: stamp(2),
-                hold,
-            },
-            early,
-        )
-        .expect("waits");
+        let changed = Waiting::next(Some(first), &Look::Unsteady { stamp: stamp(2), hold }, early).expect("waits");
         assert_eq!(changed.due(), Some(early + hold));
         assert_eq!(changed.steady(), None);
     }

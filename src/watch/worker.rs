@@ -47,12 +47,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Ready to [`run`](Self::run).
-    pub(super) fn new(
-        tree: Tree,
-        ledger: Ledger,
-        signals: Receiver<Signal>,
-        sweep: Duration,
-    ) -> Self {
+    pub(super) fn new(tree: Tree, ledger: Ledger, signals: Receiver<Signal>, sweep: Duration) -> Self {
         let now = Instant::now();
         Self {
             tree,
@@ -71,9 +66,7 @@ impl Worker {
         self.tree.reconcile(&mut self.ledger, Hint::Scan);
         self.plan_sweeps(Duration::ZERO);
         loop {
-            if self.ledger.is_holding()
-                && (!self.ledger.is_steadying() || Instant::now() >= first_scan_end)
-            {
+            if self.ledger.is_holding() && (!self.ledger.is_steadying() || Instant::now() >= first_scan_end) {
                 self.ledger.release();
             }
             if self.ledger.is_halted() {
@@ -107,11 +100,7 @@ impl Worker {
     }
 
     fn next_date(&self) -> Instant {
-        let blind_look = self
-            .tree
-            .layout
-            .has_blind_spots()
-            .then_some(self.next_blind_look);
+        let blind_look = self.tree.layout.has_blind_spots().then_some(self.next_blind_look);
         [blind_look, self.ledger.due()]
             .into_iter()
             .flatten()
@@ -191,8 +180,7 @@ impl Worker {
 
     fn look_at_due_files(&mut self) {
         for (service, name) in self.ledger.due_now() {
-            self.tree
-                .look(&mut self.ledger, &service, name.as_ref(), Hint::Timer);
+            self.tree.look(&mut self.ledger, &service, name.as_ref(), Hint::Timer);
         }
     }
 

@@ -8,33 +8,23 @@ use crate::source::{Source, is_name};
 pub fn directions(file: &Source, rooms: &[(&str, &[&str])]) -> Vec<String> {
     let room = room_of(&file.path);
     let Some((_, may_use)) = rooms.iter().find(|(name, _)| *name == room) else {
-        return vec![file.finding(
-            0,
-            &format!("the room `{room}` is not in the table of rooms"),
-        )];
+        return vec![file.finding(0, &format!("the room `{room}` is not in the table of rooms"))];
     };
     let mut found = Vec::new();
     for (at, path) in paths_into_the_house(file) {
         let used = path.first().map_or("", String::as_str);
         let a_room = rooms.iter().any(|(name, _)| *name == used);
         if a_room && used != room && !may_use.contains(&used) {
-            let rule = format!(
-                "`{room}` may not use `{used}` (it may use: {})",
-                may_use.join(", ")
-            );
+            let rule = format!("`{room}` may not use `{used}` (it may use: {})", may_use.join(", "));
             found.push(file.finding(at, &rule));
         }
     }
     // One step up from the room's own file, and two from anywhere, may be out of the room.
     let own_file = file.path.ends_with("/mod.rs") || file.path.matches('/').count() == 1;
     for at in file.words("super") {
-        let first_in_line =
-            file.code[..at].ends_with("\nuse ") || file.code[..at].ends_with("\npub use ");
+        let first_in_line = file.code[..at].ends_with("\nuse ") || file.code[..at].ends_with("\npub use ");
         if file.code[at..].starts_with("super::super") || (own_file && first_in_line) {
-            found.push(file.finding(
-                at,
-                "write the path from `crate::`, so that its direction shows",
-            ));
+            found.push(file.finding(at, "write the path from `crate::`, so that its direction shows"));
         }
     }
     found
@@ -131,9 +121,7 @@ fn cycle_from<'g>(
     }
     path.push(node);
     let next = graph.get(node).map_or(&[][..], Vec::as_slice);
-    let found = next
-        .iter()
-        .find_map(|next| cycle_from(next, graph, path, done));
+    let found = next.iter().find_map(|next| cycle_from(next, graph, path, done));
     path.pop();
     done.push(node);
     found
@@ -182,17 +170,10 @@ mod tests {
         assert_eq!(lines("src/main.rs", "use hotlua::{a, b};\n", rule), [1]);
         assert_eq!(lines("src/c/mod.rs", "", rule), [1]);
         assert_eq!(
-            lines(
-                "src/a/mod.rs",
-                "\nuse super::c;\nmod t { use super::x; }",
-                rule
-            ),
+            lines("src/a/mod.rs", "\nuse super::c;\nmod t { use super::x; }", rule),
             [2]
         );
-        assert_eq!(
-            lines("src/a/x.rs", "\nuse super::y;\nuse super::super::c;", rule),
-            [3]
-        );
+        assert_eq!(lines("src/a/x.rs", "\nuse super::y;\nuse super::super::c;", rule), [3]);
     }
 
     #[test]
@@ -209,10 +190,7 @@ mod tests {
         assert_eq!(used(&files[1]).1, ["src/a/y.rs", "src/a/y.rs"]);
         assert_eq!(cycle(&files[..2].iter().map(used).collect()), None);
         let found = cycle(&files[1..].iter().map(used).collect());
-        assert_eq!(
-            found.as_deref(),
-            Some("src/a/x.rs → src/a/y.rs → src/a/x.rs")
-        );
+        assert_eq!(found.as_deref(), Some("src/a/x.rs → src/a/y.rs → src/a/x.rs"));
     }
 
     #[test]

@@ -65,11 +65,7 @@ fn everywhere() -> Vec<Source> {
 
 #[test]
 fn rooms_use_only_whom_they_may() {
-    hold(
-        in_src()
-            .iter()
-            .flat_map(|file| imports::directions(file, ROOMS)),
-    );
+    hold(in_src().iter().flat_map(|file| imports::directions(file, ROOMS)));
 }
 
 #[test]
@@ -95,20 +91,12 @@ fn no_two_modules_of_a_room_need_each_other() {
 
 #[test]
 fn one_place_alone_knows_a_foreign_crate() {
-    hold(
-        in_src()
-            .iter()
-            .flat_map(|file| imports::foreign_crates(file, ONLY_IN)),
-    );
+    hold(in_src().iter().flat_map(|file| imports::foreign_crates(file, ONLY_IN)));
 }
 
 #[test]
 fn unsafe_code_is_where_it_may_be_and_says_why() {
-    hold(
-        everywhere()
-            .iter()
-            .flat_map(|file| form::unsafe_code(file, UNSAFE_IN)),
-    );
+    hold(everywhere().iter().flat_map(|file| form::unsafe_code(file, UNSAFE_IN)));
 }
 
 #[test]
@@ -150,12 +138,7 @@ fn links_in_the_documents_lead_somewhere() {
     let documents = source::files(&["hotfix", "docs", "examples"], ".md");
     let at_the_root = source::files_at_the_root(".md");
     assert!(!at_the_root.is_empty(), "there is a README");
-    hold(
-        documents
-            .iter()
-            .chain(&at_the_root)
-            .flat_map(form::dead_links),
-    );
+    hold(documents.iter().chain(&at_the_root).flat_map(form::dead_links));
 }
 
 /// The shipped scripts are what people copy first, so they have to be whole.

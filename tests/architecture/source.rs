@@ -38,14 +38,11 @@ impl Source {
 
     /// Where this word stands in the code, on its own.
     pub fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-        self.code
-            .match_indices(word)
-            .map(|(at, _)| at)
-            .filter(move |at| {
-                let before = self.code[..*at].chars().next_back();
-                let after = self.code[at + word.len()..].chars().next();
-                !before.is_some_and(is_name) && !after.is_some_and(is_name)
-            })
+        self.code.match_indices(word).map(|(at, _)| at).filter(move |at| {
+            let before = self.code[..*at].chars().next_back();
+            let after = self.code[at + word.len()..].chars().next();
+            !before.is_some_and(is_name) && !after.is_some_and(is_name)
+        })
     }
 }
 
@@ -187,10 +184,7 @@ fn raw_end(chars: &[char], hashes: usize) -> Option<usize> {
 #[cfg(test)]
 pub fn lines(path: &str, text: &str, rule: impl Fn(&Source) -> Vec<String>) -> Vec<usize> {
     let number = |finding: String| finding.split(':').nth(1).and_then(|line| line.parse().ok());
-    rule(&Source::new(path, text))
-        .into_iter()
-        .filter_map(number)
-        .collect()
+    rule(&Source::new(path, text)).into_iter().filter_map(number).collect()
 }
 
 #[cfg(test)]
@@ -208,9 +202,7 @@ mod tests {
         let words: Vec<&str> = code.split_whitespace().collect();
         assert_eq!(
             words,
-            [
-                "a", "b", "e", "h", "j<'k>(", ")", "b", "o", "q", "r#s", "\u{e4}"
-            ]
+            ["a", "b", "e", "h", "j<'k>(", ")", "b", "o", "q", "r#s", "\u{e4}"]
         );
         assert_eq!(code.lines().count(), text.lines().count());
     }

@@ -1,7 +1,10 @@
 //! Packed messages in Lua's hands: strings, or light userdata with a size. An address is looked up before it is read, so one that is
 //! stale or made up is an error, never a crash.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 
@@ -9,7 +12,8 @@ use mlua::ffi::{self, lua_State};
 
 use crate::lua::codec;
 use crate::lua::context::Context;
-use crate::lua::values::{self, lua_functions};
+use crate::lua::functions::lua_functions;
+use crate::lua::values;
 
 /// The bytes at `index` (a string, or light userdata with the size behind it), moved out of Lua's hands. Nil is no bytes.
 ///
@@ -20,7 +24,11 @@ pub unsafe fn take_payload(l: *mut lua_State, context: &Context, index: c_int) -
         let address = ffi::lua_touserdata(l, index) as usize;
         let size = buffer(l, context, index).len();
         if let Some(owned) = context.buffers.borrow_mut().remove(&address) {
-            return if owned.len() == size { owned } else { owned[..size].into() };
+            return if owned.len() == size {
+                owned
+            } else {
+                owned[..size].into()
+            };
         }
     }
     buffer(l, context, index).into()
@@ -39,9 +47,15 @@ unsafe fn buffer<'a>(l: *mut lua_State, context: &Context, index: c_int) -> &'a 
                 (Some(bytes), Ok(size)) if size <= bytes.len() => &bytes[..size],
                 (Some(bytes), _) => {
                     let length = bytes.len();
-                    context.raise(l, format_args!("message size {size} is wrong: the message has {length} bytes"))
+                    context.raise(
+                        l,
+                        format_args!("message size {size} is wrong: the message has {length} bytes"),
+                    )
                 }
-                (None, _) => context.raise(l, format_args!("this message is gone: it was sent, trashed, or its handler has ended")),
+                (None, _) => context.raise(
+                    l,
+                    format_args!("this message is gone: it was sent, trashed, or its handler has ended"),
+                ),
             }
         }
         _ => context.raise(l, format_args!("a message is a string, or light userdata and a size")),

@@ -1,6 +1,9 @@
 //! Services: launching, ending, naming.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 
@@ -12,15 +15,20 @@ use crate::actor::message::Message;
 use crate::lua::api::wait::{check_can_wait, register_wait};
 use crate::lua::codec;
 use crate::lua::context::{self, Context};
-use crate::lua::launch::{Launch, Parent};
-use crate::lua::values::{self, lua_functions};
+use crate::lua::functions::lua_functions;
+use crate::lua::launch::Launch;
+use crate::lua::parent::Parent;
+use crate::lua::values;
 
 /// `LAUNCH` with what a caller gave: the first word is the script, the rest its arguments. White space separates, as in skynet.
 unsafe fn words(l: *mut lua_State, context: &Context) -> Option<(String, String)> {
     let count = ffi::lua_gettop(l);
     for index in 1..=count {
         if values::bytes(l, index).is_none() {
-            context.raise(l, format_args!("a service's name and arguments are strings and numbers (argument {index} is not)"));
+            context.raise(
+                l,
+                format_args!("a service's name and arguments are strings and numbers (argument {index} is not)"),
+            );
         }
     }
     let all: Vec<String> = (1..=count).filter_map(|index| values::text(l, index)).collect();
@@ -33,23 +41,40 @@ unsafe fn words(l: *mut lua_State, context: &Context) -> Option<(String, String)
 /// Launches what the arguments name; false if they name nothing.
 unsafe fn launch_words(l: *mut lua_State, context: &Context, parent: Option<Parent>) -> Option<Handle> {
     let (service, args) = words(l, context)?;
-    Some(context.host.launch(Launch { service, args, parent, own: None }))
+    Some(context.host.launch(Launch {
+        service,
+        args,
+        parent,
+        own: None,
+    }))
 }
 
 unsafe extern "C-unwind" fn launched(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
     let context = context::of(l);
     // SAFETY: as in `message::answer_or_raise`.
     match &*context.incoming.get() {
-        Some(Message { kind: crate::actor::message::kind::RESPONSE, data, .. }) => {
-            codec::unpack(l, &*std::ptr::from_ref::<[u8]>(data))
-        }
+        Some(Message {
+            kind: crate::actor::message::kind::RESPONSE,
+            data,
+            ..
+        }) => codec::unpack(l, &*std::ptr::from_ref::<[u8]>(data)),
         _ => context.raise(l, format_args!("call failed")),
     }
 }
 
 unsafe fn refuse_on_trial(l: *mut lua_State, context: &Context, what: &str) {
     if context.on_trial() {
-        context.raise(l, format_args!("a patch may not {what}; put it into skynet.fork, which starts once the patch is applied"));
+        context.raise(
+            l,
+            format_args!("a patch may not {what}; put it into skynet.fork, which starts once the patch is applied"),
+        );
+    }
+}
+
+/// Lets the instance end after the current message.
+pub fn end_self(context: &Context) {
+    if !context.ending.replace(true) {
+        info!(handle = context.handle().0, "KILL self");
     }
 }
 
@@ -74,6 +99,12 @@ lua_functions! {
         1
     }
 
+    /// `loaded()`: the script has run to its end.
+    pub fn loaded(_l, context) {
+        context.loaded.set(true);
+        0
+    }
+
     /// `starting()`: there is a start function, which runs after the script.
     pub fn starting(_l, context) {
         context.has_start.set(true);
@@ -92,16 +123,14 @@ lua_functions! {
         if let Some(parent) = context.parent.take() {
             parent.fail(&context.host, context.handle(), why);
         }
-        context.ending.set(true);
+        end_self(context);
         0
     }
 
     /// `exit()`: ends this instance; never returns to a coroutine of the scheduler's.
     pub fn exit(l, context) {
         refuse_on_trial(l, context, "end its service");
-        if !context.ending.replace(true) {
-            info!(handle = context.handle().0, "KILL self");
-        }
+        end_self(context);
         if context.running.get() == l && ffi::lua_isyieldable(l) != 0 {
             context.waits.set(true);
             return ffi::lua_yieldk(l, 0, 0, None);
@@ -134,7 +163,7 @@ lua_functions! {
             context.raise(l, format_args!("a name is given to a handle"))
         };
         let named = match std::str::from_utf8(values::bytes(l, 1).unwrap_or_default()) {
-            Ok(name) => context.host.node.registry().name(name, Handle(handle)),
+            Ok(name) => context.host.node.name(name, Handle(handle)),
             Err(_) => context.raise(l, format_args!("a name is UTF-8 text")),
         };
         ffi::lua_pushboolean(l, c_int::from(named));

@@ -1,6 +1,9 @@
 //! Sending, calling, answering.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 
@@ -12,25 +15,50 @@ use crate::lua::api::buffers::take_payload;
 use crate::lua::api::wait::{check_can_wait, register_wait};
 use crate::lua::codec;
 use crate::lua::context::{self, Context, Request};
-use crate::lua::values::{self, lua_functions};
+use crate::lua::functions::lua_functions;
+use crate::lua::values;
 
-/// An address as Lua gives it: a handle, `:0000000a`, or a name. `None` is a name that nobody has.
-unsafe fn address(l: *mut lua_State, context: &Context, index: c_int) -> Option<Handle> {
+/// Where a message is to go.
+enum Destination<'a> {
+    /// To an instance.
+    Instance(Handle),
+    /// To whoever has this name, now or later.
+    Name(&'a str),
+    /// To a local name that nobody has.
+    Nobody,
+}
+
+/// An address as Lua gives it: a handle, `:0000000a`, `.name`, or a name without a dot.
+unsafe fn address<'a>(l: *mut lua_State, context: &Context, index: c_int) -> Destination<'a> {
     match ffi::lua_type(l, index) {
         ffi::LUA_TNUMBER => match values::integer(l, index) {
-            Some(n) if n > 0 && n <= i64::from(u32::MAX) => Some(Handle(n as u32)),
+            Some(n) if n > 0 && n <= i64::from(u32::MAX) => Destination::Instance(Handle(n as u32)),
             _ => {
                 let shown = ffi::lua_tonumberx(l, index, std::ptr::null_mut());
                 context.raise(l, format_args!("Invalid service address {shown}"))
             }
         },
         ffi::LUA_TSTRING => {
-            let text = std::str::from_utf8(values::bytes(l, index).unwrap_or_default()).unwrap_or("?");
-            if text.starts_with(':') { Handle::parse(text) } else { context.host.node.registry().find(text) }
+            let text = std::str::from_utf8(values::bytes(l, index).unwrap_or_default()).unwrap_or(".?");
+            let found = if text.starts_with(':') {
+                Handle::parse(text)
+            } else {
+                context.host.node.registry().find(text)
+            };
+            match found {
+                Some(handle) => Destination::Instance(handle),
+                None if text.starts_with([':', '.']) => Destination::Nobody,
+                None => Destination::Name(text),
+            }
         }
         other => {
-            let name = std::ffi::CStr::from_ptr(ffi::lua_typename(l, other)).to_str().unwrap_or("?");
-            context.raise(l, format_args!("dest address type ({name}) must be a string or number."))
+            let name = std::ffi::CStr::from_ptr(ffi::lua_typename(l, other))
+                .to_str()
+                .unwrap_or("?");
+            context.raise(
+                l,
+                format_args!("dest address type ({name}) must be a string or number."),
+            )
         }
     }
 }
@@ -54,7 +82,9 @@ unsafe fn message_kind(l: *mut lua_State, context: &Context, index: c_int) -> u8
 
 /// Sends, or withholds the message until the patch that sends it is committed; false if nobody lives there.
 pub fn post(context: &Context, to: Handle, message: Message) -> bool {
-    let Some(instance) = context.host.node.registry().get(to) else { return false };
+    let Some(instance) = context.host.node.registry().get(to) else {
+        return false;
+    };
     if let Some(trial) = context.trial.borrow_mut().as_mut() {
         trial.messages.push((instance, message));
         return true;
@@ -62,11 +92,25 @@ pub fn post(context: &Context, to: Handle, message: Message) -> bool {
     context.host.node.post(&instance, message).is_ok()
 }
 
+/// The same for any destination. A patch cannot park messages: what is withheld needs a receiver.
+fn post_to(context: &Context, to: &Destination<'_>, message: Message) -> bool {
+    match to {
+        Destination::Instance(handle) => post(context, *handle, message),
+        Destination::Name(name) => !context.on_trial() && context.host.node.send_to_name(name, message).is_ok(),
+        Destination::Nobody => false,
+    }
+}
+
 /// Posts a request whose payload is `data` and registers this coroutine for the answer; false if nobody lives there.
-unsafe fn ask(l: *mut lua_State, context: &Context, to: Option<Handle>, kind: u8, data: Box<[u8]>) -> bool {
+unsafe fn ask(l: *mut lua_State, context: &Context, to: &Destination<'_>, kind: u8, data: Box<[u8]>) -> bool {
     let session = context.next_session();
-    let message = Message { source: Some(context.handle()), session, kind, data };
-    if !to.is_some_and(|to| post(context, to, message)) {
+    let message = Message {
+        source: Some(context.handle()),
+        session,
+        kind,
+        data,
+    };
+    if !post_to(context, to, message) {
         return false;
     }
     register_wait(l, session);
@@ -75,15 +119,29 @@ unsafe fn ask(l: *mut lua_State, context: &Context, to: Option<Handle>, kind: u8
 
 /// Answers the current request; what `ret` returns.
 fn reply(context: &Context, request: Request, kind: u8, data: Box<[u8]>) -> bool {
-    let (Some(source), 1..) = (request.source, request.session) else { return false };
-    post(context, source, Message { source: Some(context.handle()), session: request.session, kind, data })
+    let (Some(source), 1..) = (request.source, request.session) else {
+        return false;
+    };
+    post(
+        context,
+        source,
+        Message {
+            source: Some(context.handle()),
+            session: request.session,
+            kind,
+            data,
+        },
+    )
 }
 
 /// The request of the running coroutine, which is answered herewith; raises if there is none (any more).
 unsafe fn take_request(l: *mut lua_State, context: &Context) -> Request {
     match context.request.take() {
         Some(request) => request,
-        None => context.raise(l, format_args!("No session: this coroutine has no request to answer, or has answered it")),
+        None => context.raise(
+            l,
+            format_args!("No session: this coroutine has no request to answer, or has answered it"),
+        ),
     }
 }
 
@@ -119,7 +177,7 @@ lua_functions! {
         let start = codec::pack(l, context, 3);
         let data = codec::take(context, start);
         let message = Message { source: Some(context.handle()), session: 0, kind, data };
-        let sent = to.is_some_and(|to| post(context, to, message));
+        let sent = post_to(context, &to, message);
         sent_or_nothing(l, sent)
     }
 
@@ -129,21 +187,27 @@ lua_functions! {
         let kind = message_kind(l, context, 2);
         let data = take_payload(l, context, 3);
         let message = Message { source: Some(context.handle()), session: 0, kind, data };
-        let sent = to.is_some_and(|to| post(context, to, message));
+        let sent = post_to(context, &to, message);
         sent_or_nothing(l, sent)
     }
 
     /// `redirect(address, source, kind, session, bytes[, size])` → session, or nothing: a message in another's name.
     pub fn redirect(l, context) {
         let to = address(l, context, 1);
-        let source = if values::integer(l, 2) == Some(0) { None } else { address(l, context, 2) };
+        let source = match values::integer(l, 2) {
+            Some(0) => None,
+            _ => match address(l, context, 2) {
+                Destination::Instance(handle) => Some(handle),
+                Destination::Name(_) | Destination::Nobody => raise_invalid(l, context, 2),
+            },
+        };
         let kind = message_kind(l, context, 3);
         let Some(Ok(session)) = values::integer(l, 4).map(u32::try_from) else {
             context.raise(l, format_args!("session must be an integer that is not negative"))
         };
         let data = take_payload(l, context, 5);
         let message = Message { source, session, kind, data };
-        if !to.is_some_and(|to| post(context, to, message)) {
+        if !post_to(context, &to, message) {
             return 0;
         }
         ffi::lua_pushinteger(l, i64::from(session));
@@ -157,7 +221,7 @@ lua_functions! {
         let kind = message_kind(l, context, 2);
         let start = codec::pack(l, context, 3);
         let data = codec::take(context, start);
-        if !ask(l, context, to, kind, data) {
+        if !ask(l, context, &to, kind, data) {
             raise_invalid(l, context, 1);
         }
         ffi::lua_yieldk(l, 0, 0, Some(call_answered))
@@ -169,7 +233,7 @@ lua_functions! {
         let to = address(l, context, 1);
         let kind = message_kind(l, context, 2);
         let data = take_payload(l, context, 3);
-        if !ask(l, context, to, kind, data) {
+        if !ask(l, context, &to, kind, data) {
             raise_invalid(l, context, 1);
         }
         ffi::lua_yieldk(l, 0, 0, Some(rawcall_answered))

@@ -1,6 +1,9 @@
 //! What Lua can call: the table `skynet.core`, from which the library `skynet` is made.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::CStr;
 
@@ -40,6 +43,7 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"stir", wait::stir),
     (c"newservice", life::newservice),
     (c"launch", life::launch),
+    (c"loaded", life::loaded),
     (c"starting", life::starting),
     (c"started", life::started),
     (c"failed", life::failed),
@@ -84,6 +88,7 @@ pub unsafe fn push_core(l: *mut lua_State) {
     }
 }
 
+pub use life::end_self;
 pub use message::post;
 pub use node::{join_arguments, print};
 pub use wait::set_timer;

@@ -1,6 +1,9 @@
 //! The environment, the clock, the log, and what is known about instances.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 use std::io::Write;
@@ -10,7 +13,8 @@ use mlua::ffi::{self, lua_State};
 use tracing::info;
 
 use crate::lua::context::Context;
-use crate::lua::values::{self, lua_functions};
+use crate::lua::functions::lua_functions;
+use crate::lua::values;
 
 /// Pushes the arguments' `tostring`s, each behind the one before with `separator` between them, as one string.
 ///
@@ -84,6 +88,9 @@ lua_functions! {
 
     /// `log(...)`: one message to the log.
     pub fn log(l, context) {
+        if ffi::lua_gettop(l) == 0 {
+            ffi::lua_pushnil(l);
+        }
         join_arguments(l, b" ");
         let text = String::from_utf8_lossy(values::bytes(l, -1).unwrap_or_default());
         info!(handle = context.handle().0, "{text}");
@@ -126,9 +133,21 @@ unsafe fn push_stat(l: *mut lua_State, context: &Context) {
 unsafe fn push_services(l: *mut lua_State, context: &Context) {
     let scratch = &mut *context.scratch.get();
     let start = scratch.len();
-    for instance in context.host.node.registry().all().iter().filter(|instance| instance.identity.listed) {
+    for instance in context
+        .host
+        .node
+        .registry()
+        .all()
+        .iter()
+        .filter(|instance| instance.identity.listed)
+    {
         // Writing into a vector cannot fail.
-        let _ = writeln!(scratch, "{:x}\t{}", instance.identity.handle.0, instance.identity.command_line());
+        let _ = writeln!(
+            scratch,
+            "{:x}\t{}",
+            instance.identity.handle.0,
+            instance.identity.command_line()
+        );
     }
     let (address, length) = (scratch.as_ptr(), scratch.len());
     ffi::lua_pushlstring(l, address.add(start).cast(), length - start);

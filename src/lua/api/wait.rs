@@ -1,6 +1,9 @@
 //! Coroutines that wait: sessions, timers, forks.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 
@@ -8,8 +11,9 @@ use mlua::ffi::{self, lua_State};
 
 use crate::actor::message::{Message, kind};
 use crate::lua::context::{self, Context};
+use crate::lua::functions::lua_functions;
 use crate::lua::scheduler;
-use crate::lua::values::{self, Slot, lua_functions};
+use crate::lua::values::{self, Slot};
 
 /// Raises unless the running function may wait: it must be in a coroutine of the scheduler's, and no patch.
 ///
@@ -17,13 +21,24 @@ use crate::lua::values::{self, Slot, lua_functions};
 /// As [`Context::raise`].
 pub unsafe fn check_can_wait(l: *mut lua_State, context: &Context, what: &str) {
     if context.on_trial() {
-        context.raise(l, format_args!("a patch may not wait, and {what} does; put it into skynet.fork, which starts once the patch is applied"));
+        context.raise(
+            l,
+            format_args!(
+                "a patch may not wait, and {what} does; put it into skynet.fork, which starts once the patch is applied"
+            ),
+        );
     }
     if context.running.get() != l {
-        context.raise(l, format_args!("{what} waits, which needs a coroutine of skynet's own (skynet.fork), not one made by hand"));
+        context.raise(
+            l,
+            format_args!("{what} waits, which needs a coroutine of skynet's own (skynet.fork), not one made by hand"),
+        );
     }
     if ffi::lua_isyieldable(l) == 0 {
-        context.raise(l, format_args!("{what} waits, which cannot be done here: attempt to yield across a C-call boundary"));
+        context.raise(
+            l,
+            format_args!("{what} waits, which cannot be done here: attempt to yield across a C-call boundary"),
+        );
     }
 }
 
@@ -120,7 +135,12 @@ pub fn set_timer(context: &Context, delay: u64, session: u32) {
         node.set_timer(delay, context.handle(), session);
         return;
     }
-    let message = Message { source: None, session, kind: kind::RESPONSE, data: Box::default() };
+    let message = Message {
+        source: None,
+        session,
+        kind: kind::RESPONSE,
+        data: Box::default(),
+    };
     // A service that is ending has no use for its timers.
     let _ = node.post(&context.instance, message);
 }

@@ -1,7 +1,10 @@
 //! Compiling a patch so that its free names are the service's own variables: the text stands, on its own lines, in a function whose
 //! upvalues are then joined to the cells that the service's functions use. Which names are free is the compiler's decision, not ours.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::collections::HashSet;
 use std::ffi::{CStr, c_int};
@@ -72,9 +75,21 @@ pub unsafe fn compile(l: *mut lua_State, context: &Context, patch: &Patch) -> Re
 
 unsafe fn check_syntax(l: *mut lua_State, patch: &Patch, text: &[u8]) -> Result<(), String> {
     let fine = chunks::load(l, text, &patch.label, c"t");
-    let message = if fine { String::new() } else { values::text(l, -1).unwrap_or_default() };
+    let message = if fine {
+        String::new()
+    } else {
+        values::text(l, -1).unwrap_or_default()
+    };
     ffi::lua_pop(l, 1);
-    if fine { Ok(()) } else { Err(chunks::explain(&patch.source, &patch.label, super::full_label(&message, &patch.label))) }
+    if fine {
+        Ok(())
+    } else {
+        Err(chunks::explain(
+            &patch.source,
+            &patch.label,
+            super::full_label(&message, &patch.label),
+        ))
+    }
 }
 
 /// The declarations that stand before the text, on its first line.
@@ -94,18 +109,35 @@ fn prefix(visible: &[Visible]) -> String {
 /// The script's locals whose names occur in the text, in order of declaration. (A name that only looks free costs nothing: if the
 /// compiler does not need it, it is no upvalue.)
 unsafe fn visible_locals(l: *mut lua_State, context: &Context, text: &[u8]) -> Vec<Visible> {
-    let Some(script) = context.script.get() else { return Vec::new() };
+    let Some(script) = context.script.get() else {
+        return Vec::new();
+    };
     let words = words(text);
-    let declared: Vec<(usize, syntax::Local)> = context.files.borrow().locals(script).iter().cloned().enumerate().collect();
-    let wanted = declared.into_iter().filter(|(_, local)| local.name == "_ENV" || words.contains(local.name.as_bytes()));
+    let declared: Vec<(usize, syntax::Local)> = context
+        .files
+        .borrow()
+        .locals(script)
+        .iter()
+        .cloned()
+        .enumerate()
+        .collect();
+    let wanted = declared
+        .into_iter()
+        .filter(|(_, local)| local.name == "_ENV" || words.contains(local.name.as_bytes()));
     wanted
         .take(MOST_NAMES)
-        .map(|(number, local)| Visible { cell: find_cell(l, script, number, &local), name: local.name, fixed: local.fixed })
+        .map(|(number, local)| Visible {
+            cell: find_cell(l, script, number, &local),
+            name: local.name,
+            fixed: local.fixed,
+        })
         .collect()
 }
 
 fn words(text: &[u8]) -> HashSet<&[u8]> {
-    text.split(|&b| !(b.is_ascii_alphanumeric() || b == b'_')).filter(|word| !word.is_empty()).collect()
+    text.split(|&b| !(b.is_ascii_alphanumeric() || b == b'_'))
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 /// Finds the cell of local number `number` of the script: among the upvalues of its keeper, or, if the compiler made a constant of
@@ -173,7 +205,11 @@ unsafe fn join(l: *mut lua_State, context: &Context, visible: &[Visible]) -> Res
         }
         ffi::lua_pop(l, 1);
         let name = CStr::from_ptr(name).to_string_lossy();
-        match visible.iter().find(|local| local.name == *name).map(|local| &local.cell) {
+        match visible
+            .iter()
+            .find(|local| local.name == *name)
+            .map(|local| &local.cell)
+        {
             Some(&Cell::Kept { keeper, upvalue }) => join_kept(l, context, function, number, keeper, upvalue),
             Some(Cell::Constant(_)) => {}
             Some(Cell::Gone) => return Err(gone(context, &name)),
@@ -195,7 +231,9 @@ unsafe fn give(l: *mut lua_State, context: &Context, function: c_int, number: c_
     match name {
         "print" => ffi::lua_pushcfunction(l, super::patch_print),
         "_P" | "_U" => {
-            let Ok(chunk) = context.host.chunks.builtin(l, library::GIVEN, "given") else { return };
+            let Ok(chunk) = context.host.chunks.builtin(l, library::GIVEN, "given") else {
+                return;
+            };
             chunk.push(l);
             drop(chunk);
             ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
@@ -214,7 +252,11 @@ unsafe fn give(l: *mut lua_State, context: &Context, function: c_int, number: c_
 
 fn gone(context: &Context, name: &str) -> String {
     let files = context.files.borrow();
-    let label = context.script.get().and_then(|script| files.get(script)).map_or("the script", |file| file.label.as_str());
+    let label = context
+        .script
+        .get()
+        .and_then(|script| files.get(script))
+        .map_or("the script", |file| file.label.as_str());
     format!(
         "`{name}` is a local of {label}, but its variable no longer exists (the file did not run to its end, or is too large to keep \
          it alive); use another way to reach it"

@@ -1,6 +1,9 @@
 //! Running a patch's own code so that it ends: a limit of time that no `pcall` and no coroutine escapes, and a limit of memory.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::ffi::c_int;
 use std::time::Instant;
@@ -24,9 +27,14 @@ const LOOK_EVERY: c_int = 1000;
 pub unsafe fn run(work: &mut Work<'_>) -> Step {
     let context = work.context;
     let limits = &context.host.config;
-    *context.trial.borrow_mut() = Some(Trial { deadline: Some(Instant::now() + limits.time_limit), ..Trial::default() });
+    *context.trial.borrow_mut() = Some(Trial {
+        deadline: Some(Instant::now() + limits.time_limit),
+        ..Trial::default()
+    });
     context.memory.take_refused();
-    let unlimited = context.memory.set_limit(context.memory.used().saturating_add(limits.memory_limit));
+    let unlimited = context
+        .memory
+        .set_limit(context.memory.used().saturating_add(limits.memory_limit));
     let l = context.main.get();
     ffi::lua_sethook(l, Some(watch), ffi::LUA_MASKCOUNT, LOOK_EVERY);
     let outcome = work.step(call);
@@ -35,18 +43,29 @@ pub unsafe fn run(work: &mut Work<'_>) -> Step {
     let late = context.trial.borrow().as_ref().is_some_and(|trial| trial.late);
     // Both are said even where the patch caught the error: its work is not whole.
     if late {
-        return Err(over(format!("it ran longer than hotfix.time_limit ({:?})", limits.time_limit), outcome));
+        return Err(over(
+            format!("it ran longer than hotfix.time_limit ({:?})", limits.time_limit),
+            outcome,
+        ));
     }
     if context.memory.take_refused() {
         let limit = bytesize::ByteSize(limits.memory_limit as u64);
-        return Err(over(format!("it took more memory than hotfix.memory_limit ({limit})"), outcome));
+        return Err(over(
+            format!("it took more memory than hotfix.memory_limit ({limit})"),
+            outcome,
+        ));
     }
     outcome
 }
 
 /// The broken limit, with the place where it was noticed.
 fn over(what: String, outcome: Step) -> String {
-    let trace = outcome.err().and_then(|why| Some(format!("\nstack traceback:\n{}", why.split_once("\nstack traceback:\n")?.1)));
+    let trace = outcome.err().and_then(|why| {
+        Some(format!(
+            "\nstack traceback:\n{}",
+            why.split_once("\nstack traceback:\n")?.1
+        ))
+    });
     what + &trace.unwrap_or_default()
 }
 

@@ -1,6 +1,9 @@
 //! Telling what a patch did: which functions it put in place of which, and everywhere they were held.
 
-#![allow(unsafe_op_in_unsafe_fn, reason = "raw Lua API, see the rules in the module documentation of `lua`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_int};
@@ -50,8 +53,16 @@ pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     work.report.functions = functions
         .into_iter()
         .map(|((old, _), pair)| {
-            let carried = replacements.get(&old).filter(|r| r.new == pair.place).map_or(0, |r| r.holders);
-            FunctionChange { name: pair.name, holders: pair.slots + carried, old: pair.old, new: pair.new }
+            let carried = replacements
+                .get(&old)
+                .filter(|r| r.new == pair.place)
+                .map_or(0, |r| r.holders);
+            FunctionChange {
+                name: pair.name,
+                holders: pair.slots + carried,
+                old: pair.old,
+                new: pair.new,
+            }
         })
         .collect();
     Ok(())
@@ -78,10 +89,20 @@ const OLD: c_int = changes::LIST + 1;
 const NEW: c_int = changes::LIST + 2;
 
 /// Notes a change whose value now is a Lua function of known text (and whose value before was a function or nil); false for any other.
-unsafe fn note_pair(l: *mut lua_State, work: &Work<'_>, change: Change, pairs: &mut BTreeMap<(usize, usize), Pair>) -> bool {
+unsafe fn note_pair(
+    l: *mut lua_State,
+    work: &Work<'_>,
+    change: Change,
+    pairs: &mut BTreeMap<(usize, usize), Pair>,
+) -> bool {
     let before = ffi::lua_type(l, OLD);
     let mut files = work.context.files.borrow_mut();
-    let Some(new) = files.text_of(l, NEW).filter(|_| before == ffi::LUA_TFUNCTION || before == ffi::LUA_TNIL) else { return false };
+    let Some(new) = files
+        .text_of(l, NEW)
+        .filter(|_| before == ffi::LUA_TFUNCTION || before == ffi::LUA_TNIL)
+    else {
+        return false;
+    };
     let of_patch = files.origin(l, NEW).is_some_and(|origin| origin.file == work.file);
     if before == ffi::LUA_TNIL && !of_patch {
         return false;
@@ -90,13 +111,36 @@ unsafe fn note_pair(l: *mut lua_State, work: &Work<'_>, change: Change, pairs: &
         Some(function) => (function.name.clone(), of_patch && function.replaces),
         None => (String::new(), false),
     };
-    let name = if name.is_empty() { slot_name(l, work, change) } else { name };
-    let old = if before == ffi::LUA_TFUNCTION { files.text_of(l, OLD) } else { None };
+    let name = if name.is_empty() {
+        slot_name(l, work, change)
+    } else {
+        name
+    };
+    let old = if before == ffi::LUA_TFUNCTION {
+        files.text_of(l, OLD)
+    } else {
+        None
+    };
     let source = files.origin(l, OLD).and_then(|origin| files.source(origin.file));
-    let address = |index| if ffi::lua_type(l, index) == ffi::LUA_TNIL { 0 } else { ffi::lua_topointer(l, index) as usize };
+    let address = |index| {
+        if ffi::lua_type(l, index) == ffi::LUA_TNIL {
+            0
+        } else {
+            ffi::lua_topointer(l, index) as usize
+        }
+    };
     let key = (address(OLD), address(NEW));
     let line = new.line;
-    let pair = pairs.entry(key).or_insert(Pair { name, slots: 0, old, source, new, replaces, place: change.values + 1, line });
+    let pair = pairs.entry(key).or_insert(Pair {
+        name,
+        slots: 0,
+        old,
+        source,
+        new,
+        replaces,
+        place: change.values + 1,
+        line,
+    });
     pair.slots += 1;
     true
 }
@@ -108,7 +152,11 @@ unsafe fn slot_name(l: *mut lua_State, work: &Work<'_>, change: Change) -> Strin
         (Place::Cell, Kind::Cell { upvalue }) => {
             ffi::lua_rawgeti(l, changes::LOG, entry.place);
             let name = ffi::lua_getupvalue(l, -1, upvalue);
-            let name = if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() };
+            let name = if name.is_null() {
+                String::new()
+            } else {
+                CStr::from_ptr(name).to_string_lossy().into_owned()
+            };
             ffi::lua_settop(l, NEW);
             name
         }
@@ -129,10 +177,20 @@ fn replacements(work: &mut Work<'_>, pairs: &BTreeMap<(usize, usize), Pair>) -> 
     for ((old, _), pair) in pairs.iter().filter(|((old, _), pair)| *old != 0 && pair.replaces) {
         if *old == last {
             found.remove(old);
-            let warning = format!("`{}` has two new versions in this patch; its other holders keep the old one", pair.name);
+            let warning = format!(
+                "`{}` has two new versions in this patch; its other holders keep the old one",
+                pair.name
+            );
             work.report.warnings.push(warning);
         } else {
-            found.insert(*old, Replacement { new: pair.place, holders: 0, in_flight: Vec::new() });
+            found.insert(
+                *old,
+                Replacement {
+                    new: pair.place,
+                    holders: 0,
+                    in_flight: Vec::new(),
+                },
+            );
         }
         last = *old;
     }
@@ -143,7 +201,9 @@ fn replacements(work: &mut Work<'_>, pairs: &BTreeMap<(usize, usize), Pair>) -> 
 fn tell_in_flight(work: &mut Work<'_>, pairs: &BTreeMap<(usize, usize), Pair>, replacements: &Replacements) {
     let mut places: BTreeMap<(String, c_int), u32> = BTreeMap::new();
     for ((old, _), pair) in pairs {
-        let Some(replacement) = replacements.get(old).filter(|r| r.new == pair.place) else { continue };
+        let Some(replacement) = replacements.get(old).filter(|r| r.new == pair.place) else {
+            continue;
+        };
         let file = pair.old.as_ref().map_or("?", |text| text.file.as_str());
         for line in &replacement.in_flight {
             *places.entry((file.to_owned(), *line)).or_default() += 1;
@@ -151,6 +211,8 @@ fn tell_in_flight(work: &mut Work<'_>, pairs: &BTreeMap<(usize, usize), Pair>, r
     }
     for ((file, line), count) in places {
         let noun = if count == 1 { "coroutine" } else { "coroutines" };
-        work.report.warnings.push(format!("{count} {noun} in the old body, {file}:{line}"));
+        work.report
+            .warnings
+            .push(format!("{count} {noun} in the old body, {file}:{line}"));
     }
 }

@@ -13,14 +13,7 @@ use crate::watch::tests::Bench;
 #[test]
 fn names_of_others_are_left_alone() {
     let mut bench = Bench::new();
-    for name in [
-        ".x.lua",
-        "x.lua~",
-        "#x.lua#",
-        "x.lua.bak",
-        "README.md",
-        ".#y.lua",
-    ] {
+    for name in [".x.lua", "x.lua~", "#x.lua#", "x.lua.bak", "README.md", ".#y.lua"] {
         bench.save(&format!("svc/{name}"), "1");
     }
     fs::create_dir(bench.path(".git")).expect("made");
@@ -33,14 +26,7 @@ fn names_of_others_are_left_alone() {
 #[test]
 fn special_files_and_odd_links_are_refused_once() {
     let mut bench = Bench::new();
-    mknodat(
-        CWD,
-        bench.path("svc/a.lua"),
-        FileType::Fifo,
-        Mode::RUSR | Mode::WUSR,
-        0,
-    )
-    .expect("made");
+    mknodat(CWD, bench.path("svc/a.lua"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("made");
     let socket = UnixListener::bind(bench.path("svc/b.lua")).expect("bound");
     symlink("/etc/passwd", bench.path("svc/c.lua")).expect("linked");
     fs::create_dir(bench.path("svc/d.lua")).expect("made");
@@ -52,10 +38,7 @@ fn special_files_and_odd_links_are_refused_once() {
     let expected = [
         ("refused hotfix/svc/a.lua: is a special file", ""),
         ("refused hotfix/svc/b.lua: is a special file", ""),
-        (
-            "refused hotfix/svc/c.lua: is a link that leads out",
-            "copy the file",
-        ),
+        ("refused hotfix/svc/c.lua: is a link that leads out", "copy the file"),
         ("refused hotfix/svc/d.lua: is a directory", ""),
         ("refused hotfix/svc/e.lua: is a link to nothing", ""),
         ("svc/f.lua = 1", ""),
@@ -134,12 +117,8 @@ fn a_repaired_permission_is_seen_at_once() {
     bench.expect_scanned();
     fs::rename(bench.beside("a"), bench.path("svc/x.lua")).expect("renamed");
     if !may_read_everything {
-        bench.expect_like(
-            "refused hotfix/svc/x.lua: may not be read",
-            "make it readable",
-        );
-        fs::set_permissions(bench.path("svc/x.lua"), Permissions::from_mode(0o644))
-            .expect("changed");
+        bench.expect_like("refused hotfix/svc/x.lua: may not be read", "make it readable");
+        fs::set_permissions(bench.path("svc/x.lua"), Permissions::from_mode(0o644)).expect("changed");
     }
     // The superuser reads it whatever its permissions say.
     bench.expect("svc/x.lua = 1");

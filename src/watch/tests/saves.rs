@@ -36,8 +36,7 @@ const SAVES: [(&str, Save); 8] = [
         fs::remove_file(bench.path("svc/4913")).expect("removed");
         bench.save("svc/x.lua~", "0");
         bench.save("svc/x.lua", "1");
-        fs::set_permissions(bench.path("svc/x.lua"), Permissions::from_mode(0o644))
-            .expect("changed");
+        fs::set_permissions(bench.path("svc/x.lua"), Permissions::from_mode(0o644)).expect("changed");
     }),
     ("like emacs", |bench| {
         std::os::unix::fs::symlink("user@host.1", bench.path("svc/.#x.lua")).expect("linked");
@@ -180,13 +179,7 @@ fn files_that_wait_at_the_start_come_in_order() {
             Ok(())
         });
         bench.start(poll);
-        for line in [
-            "a/1.lua = 1",
-            "a/10.lua = 10",
-            "a/2.lua = 2",
-            "b/1.lua = 1",
-            "scanned",
-        ] {
+        for line in ["a/1.lua = 1", "a/10.lua = 10", "a/2.lua = 2", "b/1.lua = 1", "scanned"] {
             bench.expect(line);
         }
         bench.expect_nothing();
@@ -216,13 +209,7 @@ fn many_files_are_offered_once_each() {
     }
     let mut lines = bench.rest();
     lines.sort();
-    assert_eq!(
-        lines.len(),
-        2_000,
-        "first {:?}, last {:?}",
-        lines.first(),
-        lines.last()
-    );
+    assert_eq!(lines.len(), 2_000, "first {:?}, last {:?}", lines.first(), lines.last());
     for (number, line) in lines.iter().enumerate() {
         assert_eq!(*line, format!("svc/f{number:04}.lua = {number}"));
     }
@@ -259,10 +246,7 @@ fn a_restless_writer_does_not_kill_and_its_last_content_counts() {
     let mut lines = bench.rest();
     lines.retain(|line| !line.starts_with("notice"));
     assert_eq!(lines.last(), Some(&last));
-    assert!(
-        lines.iter().all(|line| line.starts_with("svc/x.lua = ")),
-        "{lines:?}"
-    );
+    assert!(lines.iter().all(|line| line.starts_with("svc/x.lua = ")), "{lines:?}");
 }
 
 #[test]

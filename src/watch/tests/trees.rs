@@ -14,9 +14,7 @@ fn a_file_in_a_directory_made_a_moment_ago_is_seen() {
     }
     let mut lines = bench.rest();
     lines.sort();
-    let expected: Vec<String> = (0..300)
-        .map(|number| format!("n{number:03}/x.lua = 1"))
-        .collect();
+    let expected: Vec<String> = (0..300).map(|number| format!("n{number:03}/x.lua = 1")).collect();
     assert_eq!(lines, expected);
 }
 
@@ -59,10 +57,7 @@ fn a_renamed_service_folder_is_another_service() {
     bench.save("svc9/y.lua", "2");
     let mut lines = [bench.next(), bench.next(), bench.next()];
     lines.sort();
-    assert_eq!(
-        lines,
-        ["gone svc/x.lua", "svc9/x.lua = 1", "svc9/y.lua = 2"]
-    );
+    assert_eq!(lines, ["gone svc/x.lua", "svc9/x.lua = 1", "svc9/y.lua = 2"]);
     bench.save("svc9/z.lua", "3");
     bench.expect("svc9/z.lua = 3");
     bench.expect_nothing();
