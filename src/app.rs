@@ -1,9 +1,11 @@
 //! The only room with every key: builds the others, connects them, starts them, stops them.
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::oneshot;
@@ -14,13 +16,15 @@ use crate::actor::node::Node;
 use crate::actor::workers::Workers;
 use crate::cli::run::Run;
 use crate::config::{AfterApply, Config};
+use crate::control::{self, Console};
 use crate::hotfix;
+use crate::hotfix::desk::Desk;
 use crate::hotfix::inbox::Inbox;
 use crate::hotfix::office::Office;
 use crate::log;
 use crate::log::Printer;
 use crate::lua;
-use crate::lua::host::{Host, Print};
+use crate::lua::host::{Host, OpenConsole, Print};
 use crate::lua::launch::Launch;
 use crate::lua::parent::Parent;
 use crate::patch::order::Order;
@@ -36,6 +40,9 @@ const GRACE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Threads for sockets and disks; services have their own.
 const ASYNC_THREADS: usize = 2;
+
+/// Any port of this machine, for itself alone.
+const ANYWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 /// Runs a node until it is told to stop; the exit code.
 ///
@@ -56,16 +63,29 @@ fn no_threads(error: std::io::Error) -> String {
 }
 
 async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, String> {
+    if config.console.http {
+        return Err("console.http is not available yet: set it to false".to_owned());
+    }
     let mut terminate = signal(SignalKind::terminate()).map_err(no_threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_threads)?;
     let node = Node::new().map_err(no_threads)?;
     let (office, notes) = Office::open(post_room(&config, options), node.clone()).map_err(|e| e.to_string())?;
     office.replay().map_err(|e| e.to_string())?;
     tokio::spawn(office.clone().keep_notes(notes));
-    let host = Host::new(workshop(&config), node.clone(), office.clone(), print_to(printer));
+    let consoles = Consoles::new(&config, &node, &office);
+    let host = Host::new(
+        workshop(&config),
+        node.clone(),
+        office.clone(),
+        print_to(printer),
+        consoles.opener(),
+    );
     let workers = Workers::start(&node, worker_count(&config)).map_err(no_threads)?;
     launch(&host, "launcher", Some(LAUNCHER)).await?;
     launch(&host, "service_mgr", Some(SERVICE_MANAGER)).await?;
+    if let Some(listen) = config.console.listen {
+        consoles.open(listen).await?;
+    }
     let start = tokio::spawn(start(host, office, config, options.poll));
     let outcome = tokio::select! {
         code = node.stop_requested() => Ok(code),
@@ -73,8 +93,72 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
         _ = interrupt.recv() => Ok(0),
         Err(why) = failure(start) => Err(why),
     };
+    consoles.close().await;
     stop(&node, workers);
     outcome
+}
+
+/// The consoles: the configured one, and those that services open.
+#[derive(Clone)]
+struct Consoles {
+    config: control::Config,
+    node: Arc<Node>,
+    desk: Desk,
+    open: Arc<Mutex<Vec<Console>>>,
+}
+
+impl Consoles {
+    fn new(config: &Config, node: &Arc<Node>, office: &Arc<Office>) -> Consoles {
+        let settings = control::Config {
+            listen: config.console.listen.unwrap_or(ANYWHERE),
+            token: config.console.token.clone(),
+            base: config.base.clone(),
+            max_patch: config.hotfix.max_size,
+        };
+        Consoles {
+            config: settings,
+            node: node.clone(),
+            desk: Desk::new(office.clone()),
+            open: Arc::default(),
+        }
+    }
+
+    async fn open(&self, listen: SocketAddr) -> Result<(), String> {
+        if !listen.ip().is_loopback() && self.config.token.is_empty() {
+            return Err(format!(
+                "a console on {listen} can be reached from other machines: set a `token` under [console]"
+            ));
+        }
+        let config = control::Config {
+            listen,
+            ..self.config.clone()
+        };
+        let console = Console::open(config, self.node.clone(), self.desk.clone()).await?;
+        self.open.lock().push(console);
+        Ok(())
+    }
+
+    /// What services open consoles with.
+    fn opener(&self) -> OpenConsole {
+        let consoles = self.clone();
+        let threads = tokio::runtime::Handle::current();
+        Box::new(move |address, instance, waiting| {
+            let consoles = consoles.clone();
+            threads.spawn(async move {
+                match consoles.open(address).await {
+                    Ok(()) => waiting.succeed(&consoles.node, instance, true),
+                    Err(why) => waiting.fail(&consoles.node, instance, why),
+                }
+            });
+        })
+    }
+
+    async fn close(&self) {
+        let open = std::mem::take(&mut *self.open.lock());
+        for console in open {
+            console.stop().await;
+        }
+    }
 }
 
 /// Starts the start service, then looks at the letterbox.

@@ -27,6 +27,9 @@ const TIME_AFTER_END: Duration = Duration::from_secs(60);
 /// How long a client that is sent away has to read why.
 const TIME_TO_LEAVE: Duration = Duration::from_secs(1);
 
+/// What a browser is told.
+const NO_HTTP: &str = "this console speaks no HTTP: connect with `nc` or `telnet`";
+
 /// What all clients of a console share.
 pub struct House {
     /// Where commands run.
@@ -57,10 +60,7 @@ pub async fn serve(mut stream: TcpStream, peer: SocketAddr, house: &House) {
     let _visit = Visit(peer);
     match Session::new(&mut stream, peer).serve(house).await {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            warn!(
-                "{peer} is dropped: it has read nothing of its reply for {} s",
-                PATIENCE.as_secs()
-            );
+            warn!("{peer} is dropped: it takes no reply any more");
         }
         // Whoever hangs up has left, like everybody in the end.
         Ok(()) | Err(_) => {}
@@ -95,6 +95,7 @@ impl<'a> Session<'a> {
         while let Some(line) = self.lines.next().await? {
             let reply = match line {
                 Line::Text(text) if text.trim().is_empty() => continue,
+                Line::Text(text) if is_http(&text) => return self.dismiss(NO_HTTP).await,
                 Line::Text(text) => self.run(&house.window, &text).await?,
                 Line::Bad(why) => Reply::error(why),
             };
@@ -163,4 +164,12 @@ impl<'a> Session<'a> {
         };
         timeout(TIME_TO_LEAVE, farewell).await.unwrap_or(Ok(()))
     }
+}
+
+/// Whether a line is the first of an HTTP request, as `POST / HTTP/1.1`. Any web page can let its visitor's browser send one to the
+/// loopback address, and the lines of its body would be commands.
+fn is_http(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    matches!(words[..], [method, _, version]
+        if version.starts_with("HTTP/") && method.bytes().all(|byte| byte.is_ascii_uppercase()))
 }

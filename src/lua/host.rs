@@ -1,6 +1,7 @@
 //! What all instances share: settings, the environment, the compiled files, and the ways out of the workshop.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use parking_lot::RwLock;
 use crate::actor::address::Handle;
 use crate::actor::node::Node;
 use crate::lua::chunks::Chunks;
+use crate::lua::parent::Parent;
 use crate::patch::order::PostRoom;
 
 /// Settings of the workshop.
@@ -36,6 +38,9 @@ pub struct Config {
 /// Takes what a service prints: who, and one whole line with its newline.
 pub type Print = Box<dyn Fn(Handle, &[u8]) + Send + Sync>;
 
+/// Opens a console: where, for which instance, and who is told.
+pub type OpenConsole = Box<dyn Fn(SocketAddr, Handle, Parent) + Send + Sync>;
+
 /// What all instances share. One per node.
 pub struct Host {
     /// Settings.
@@ -46,6 +51,8 @@ pub struct Host {
     pub post_room: Arc<dyn PostRoom>,
     /// Where `print` goes.
     pub print: Print,
+    /// Opens a further console at an address, in the name of an instance, and tells whoever waits for it.
+    pub open_console: OpenConsole,
     /// Every Lua file that was read, compiled.
     pub chunks: Chunks,
     env: RwLock<BTreeMap<String, String>>,
@@ -53,13 +60,20 @@ pub struct Host {
 
 impl Host {
     /// Opens the workshop.
-    pub fn new(config: Config, node: Arc<Node>, post_room: Arc<dyn PostRoom>, print: Print) -> Arc<Host> {
+    pub fn new(
+        config: Config,
+        node: Arc<Node>,
+        post_room: Arc<dyn PostRoom>,
+        print: Print,
+        open_console: OpenConsole,
+    ) -> Arc<Host> {
         let env = RwLock::new(config.env.clone());
         Arc::new(Host {
             config,
             node,
             post_room,
             print,
+            open_console,
             chunks: Chunks::default(),
             env,
         })

@@ -8,8 +8,9 @@ const MODULES: &[(&str, &str)] = &[
     ("skynet.request", include_str!("../../lualib/skynet/request.lua")),
 ];
 
-/// Services that are parts of the node: script name and text.
+/// Services that come with the program: script name and text.
 const SERVICES: &[(&str, &str)] = &[
+    ("debug_console", include_str!("../../lualib/hotlua/debug_console.lua")),
     ("launcher", include_str!("../../lualib/hotlua/launcher.lua")),
     ("service_mgr", include_str!("../../lualib/hotlua/service_mgr.lua")),
 ];
@@ -25,7 +26,7 @@ pub fn module(name: &str) -> Option<&'static str> {
     MODULES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
-/// The text of a service that is part of the node.
+/// The text of a service that comes with the program.
 pub fn service(name: &str) -> Option<&'static str> {
     SERVICES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }

@@ -2,7 +2,7 @@
 
 use crate::actor::address::Handle;
 use crate::actor::message::{Message, kind};
-use crate::lua::host::Host;
+use crate::actor::node::Node;
 use crate::lua::wire;
 
 /// Called once with how the start went: the handle, or the reason of the failure.
@@ -23,7 +23,7 @@ pub enum Parent {
 
 impl Parent {
     /// Tells that the start function has returned: with the handle, or without if the instance has ended by itself.
-    pub fn succeed(self, host: &Host, child: Handle, alive: bool) {
+    pub fn succeed(self, node: &Node, child: Handle, alive: bool) {
         match self {
             Parent::Instance { handle, session } => {
                 let data = wire::handle_or_nil(alive.then_some(child));
@@ -34,24 +34,24 @@ impl Parent {
                     data,
                 };
                 // The parent may have ended meanwhile.
-                let _ = host.node.send(handle, answer);
+                let _ = node.send(handle, answer);
             }
             Parent::Caller(started) => started(Ok(alive.then_some(child))),
         }
     }
 
     /// Tells that the start failed.
-    pub fn fail(self, host: &Host, child: Handle, why: String) {
+    pub fn fail(self, node: &Node, child: Handle, why: String) {
         match self {
             Parent::Instance { handle, session } => {
                 let error = Message {
                     source: Some(child),
                     session,
                     kind: kind::ERROR,
-                    data: Box::default(),
+                    data: why.into_bytes().into(),
                 };
                 // As above.
-                let _ = host.node.send(handle, error);
+                let _ = node.send(handle, error);
             }
             Parent::Caller(started) => started(Err(why)),
         }

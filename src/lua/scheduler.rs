@@ -262,7 +262,10 @@ pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_Stat
             retire(l, context, thread, true);
         }
         _ => {
-            ffi::lua_pushvalue(thread, -1);
+            // A coroutine that failed with a full stack has no room for a copy.
+            if ffi::lua_checkstack(thread, 1) != 0 {
+                ffi::lua_pushvalue(thread, -1);
+            }
             ffi::lua_xmove(thread, l, 1);
             fail(l, context, thread, request);
         }

@@ -96,7 +96,7 @@ impl Service {
         counters.memory.store(context.memory.used(), Ordering::Relaxed);
         if context.ending.get() {
             if let Some(parent) = context.parent.take() {
-                parent.succeed(&context.host, context.handle(), false);
+                parent.succeed(&context.host.node, context.handle(), false);
             }
             return Next::End;
         }
@@ -112,7 +112,7 @@ impl Service {
             apply::catch_up(context);
             counters.started.store(true, Ordering::Release);
             if let Some(parent) = context.parent.take() {
-                parent.succeed(&context.host, context.handle(), true);
+                parent.succeed(&context.host.node, context.handle(), true);
             }
         }
         Next::Continue
@@ -153,7 +153,7 @@ impl Actor for Service {
         unsafe { vm::close(&context) };
         if let Some(parent) = context.parent.take() {
             parent.fail(
-                &context.host,
+                &context.host.node,
                 context.handle(),
                 "killed before its start function returned".into(),
             );
@@ -171,7 +171,7 @@ impl Actor for Service {
 fn fail_to_load(context: &Context, why: String) {
     info!(handle = context.handle().0, "lua loader error : {why}");
     if let Some(parent) = context.parent.take() {
-        parent.fail(&context.host, context.handle(), why);
+        parent.fail(&context.host.node, context.handle(), why);
     }
     api::end_self(context);
 }

@@ -226,29 +226,33 @@ pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>
 pub unsafe fn script(l: *mut lua_State, context: &Context) -> Result<Script, String> {
     let identity = &context.instance.identity;
     let host = &context.host;
-    if !identity.listed {
-        let text = library::service(&identity.service).unwrap_or_default();
-        return Ok(Script {
-            chunk: host.chunks.builtin(l, text, &identity.service)?,
+    let builtin = |text| {
+        let chunk = host.chunks.builtin(l, text, &identity.service)?;
+        Ok(Script {
+            chunk,
             neighbours: None,
-        });
+        })
+    };
+    if !identity.listed {
+        return builtin(library::service(&identity.service).unwrap_or_default());
     }
-    match host.find_by(&host.config.services, &identity.service) {
-        Ok(found) => {
+    match (
+        host.find_by(&host.config.services, &identity.service),
+        library::service(&identity.service),
+    ) {
+        (Ok(found), _) => {
             let neighbours = found
                 .pattern
                 .ends_with("?/init.lua")
                 .then(|| format!("{}?.lua", found.label.trim_end_matches("init.lua")));
-            Ok(Script {
-                chunk: host.chunks.file(l, &found.path, &found.label)?,
-                neighbours,
-            })
+            let chunk = host.chunks.file(l, &found.path, &found.label)?;
+            Ok(Script { chunk, neighbours })
         }
-        Err(tried) => Err(tried
-            .iter()
-            .map(|label| format!("cannot open {label}"))
-            .collect::<Vec<_>>()
-            .join("\n")),
+        (Err(_), Some(text)) => builtin(text),
+        (Err(tried), None) => {
+            let lines: Vec<String> = tried.iter().map(|label| format!("cannot open {label}")).collect();
+            Err(lines.join("\n"))
+        }
     }
 }
 

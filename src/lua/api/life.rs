@@ -11,7 +11,7 @@ use mlua::ffi::{self, lua_State};
 use tracing::info;
 
 use crate::actor::address::Handle;
-use crate::actor::message::Message;
+use crate::actor::message::{Message, kind};
 use crate::lua::api::wait::{check_can_wait, register_wait};
 use crate::lua::codec;
 use crate::lua::context::{self, Context};
@@ -52,12 +52,16 @@ unsafe fn launch_words(l: *mut lua_State, context: &Context, parent: Option<Pare
 unsafe extern "C-unwind" fn launched(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
     let context = context::of(l);
     // SAFETY: as in `message::answer_or_raise`.
-    match &*context.incoming.get() {
+    match &*std::ptr::from_ref(&*context.incoming.get()) {
         Some(Message {
-            kind: crate::actor::message::kind::RESPONSE,
+            kind: kind::RESPONSE,
             data,
             ..
-        }) => codec::unpack(l, &*std::ptr::from_ref::<[u8]>(data)),
+        }) => codec::unpack(l, data),
+        Some(Message { data, .. }) if !data.is_empty() => context.raise(
+            l,
+            format_args!("call failed: {}", std::str::from_utf8(data).unwrap_or("?")),
+        ),
         _ => context.raise(l, format_args!("call failed")),
     }
 }
@@ -86,6 +90,19 @@ lua_functions! {
         let parent = Parent::Instance { handle: context.handle(), session };
         if launch_words(l, context, Some(parent)).is_none() {
             context.raise(l, format_args!("newservice needs a service's name"));
+        }
+        register_wait(l, session);
+        ffi::lua_yieldk(l, 0, 0, Some(launched))
+    }
+
+    /// `console(address)`: opens a console there, and waits until it listens.
+    pub fn console(l, context) {
+        check_can_wait(l, context, "opening a console");
+        let session = context.next_session();
+        let parent = Parent::Instance { handle: context.handle(), session };
+        match values::text(l, 1).unwrap_or_default().parse() {
+            Ok(address) => (context.host.open_console)(address, context.handle(), parent),
+            Err(_) => context.raise(l, format_args!("a console's address is an IP address and a port, like 127.0.0.1:8001")),
         }
         register_wait(l, session);
         ffi::lua_yieldk(l, 0, 0, Some(launched))
@@ -121,7 +138,7 @@ lua_functions! {
     pub fn failed(l, context) {
         let why = values::text(l, 1).unwrap_or_default();
         if let Some(parent) = context.parent.take() {
-            parent.fail(&context.host, context.handle(), why);
+            parent.fail(&context.host.node, context.handle(), why);
         }
         end_self(context);
         0

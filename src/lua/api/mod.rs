@@ -43,6 +43,7 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"stir", wait::stir),
     (c"newservice", life::newservice),
     (c"launch", life::launch),
+    (c"console", life::console),
     (c"loaded", life::loaded),
     (c"starting", life::starting),
     (c"started", life::started),

@@ -1,0 +1,149 @@
+//! What each command asks and answers.
+
+use crate::actor::address::Handle;
+use crate::actor::port::Port;
+use crate::control::tests::Bench;
+
+#[tokio::test]
+async fn what_the_launcher_is_asked() {
+    let bench = Bench::open("").await;
+    let mut client = bench.client().await;
+    for (typed, asked) in [
+        ("stat", "stat "),
+        ("  start  a   b ", "start a   b"),
+        ("ping 8", "ping :00000008 "),
+        ("info .db  x y", "info :00000008 x y"),
+        ("call :00000009 \"a\", 'b'", "call :00000009 \"a\", 'b'"),
+        ("ping .launcher", "ping :00000003 "),
+        ("exit 9 now", "exit :00000009"),
+    ] {
+        assert_eq!(client.cmd(typed).await, [asked, "OK"], "{typed}");
+    }
+    assert_eq!(client.cmd("setenv fail 1").await, ["setenv fail 1", "Error"]);
+}
+
+#[tokio::test]
+async fn commands_that_need_no_lua() {
+    let bench = Bench::open("").await;
+    let mut client = bench.client().await;
+    let rows = [
+        ":00000008\tsnlua store",
+        ":00000009\tsnlua store two",
+        ":0000000a\tsnlua cafe",
+        "OK",
+    ];
+    assert_eq!(client.cmd("list").await, rows);
+    assert_eq!(client.cmd("kill 9").await, [":00000009\tsnlua store two", "OK"]);
+    assert_eq!(client.cmd("list").await, [rows[0], rows[2], rows[3]]);
+    assert_eq!(client.cmd("history").await, ["patch 1", "OK"]);
+    assert_eq!(client.cmd("history x y").await, ["no x", "Error"]);
+    let unknown = ["Invalid command, type help for command list", "", "Error"];
+    assert_eq!(client.cmd("nosuch").await, unknown);
+    assert_eq!(client.cmd("help kill").await.len(), 2);
+    assert_eq!(client.cmd("help nosuch").await[1], "Error");
+    bench.node.kill(Handle(3));
+    let said = client.cmd("stat").await;
+    assert!(
+        said[0].contains("the launcher does not run") && said[1] == "Error",
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn wrong_addresses() {
+    let bench = Bench::open("").await;
+    let _port = Port::open(&bench.node);
+    let mut client = bench.client().await;
+    for (typed, said) in [
+        ("ping", "Need an address. Usage: ping ADDRESS"),
+        (
+            "ping zz",
+            "Need an address, and `zz` is neither a handle nor a .name. Usage: ping ADDRESS",
+        ),
+        ("kill .nobody", "Not a valid name: nobody is called .nobody"),
+        ("task 999", "call to invalid address :00000999: no such instance"),
+        (
+            "kill .launcher",
+            ":00000003 (launcher) is a part of the node itself; `list` shows the services",
+        ),
+        (
+            "ping b",
+            ":0000000b (port) is a part of the node itself; `list` shows the services",
+        ),
+        (
+            "exit 3",
+            ":00000003 (launcher) is a part of the node itself; `list` shows the services",
+        ),
+    ] {
+        assert_eq!(client.cmd(typed).await, [said, "Error"], "{typed}");
+    }
+}
+
+const AMBIGUOUS: &str =
+    "`cafe` is a service, but also reads as the handle :0000cafe: name an instance, for example :0000000a";
+
+#[tokio::test]
+async fn inject_hands_over_the_file() {
+    let bench = Bench::open("").await;
+    std::fs::create_dir(bench.file("d")).expect("a directory");
+    for (name, text) in [
+        ("d/p.lua", "text"),
+        ("bad.lua", "bad"),
+        ("full.lua", "0123456789"),
+        ("large.lua", "0123456789+"),
+    ] {
+        std::fs::write(bench.file(name), text).expect("a file");
+    }
+    let mut client = bench.client().await;
+    for (typed, said) in [
+        ("inject 8 d/p.lua", ":00000008 p.lua d/p.lua [] text"),
+        ("inject .db d/p.lua a  b", ":00000008 p.lua d/p.lua [\"a\", \"b\"] text"),
+        ("inject store d/p.lua", "store p.lua d/p.lua [] text"),
+        ("inject store full.lua", "store full.lua full.lua [] 0123456789"),
+    ] {
+        assert_eq!(client.cmd(typed).await, ["printed", said, "OK"], "{typed}");
+    }
+    assert_eq!(client.cmd("inject store bad.lua").await[2], "Error");
+    let missing = format!("Can't open x.lua: there is no file {}", bench.file("x.lua").display());
+    for (typed, said) in [
+        ("inject store x.lua", missing.as_str()),
+        ("inject store d", "Can't open d: it is a directory; name one file"),
+        (
+            "inject store large.lua",
+            "Can't open large.lua: it is larger than 10 bytes, the `max_size` under [hotfix]",
+        ),
+        (
+            "inject nobody d/p.lua",
+            "no instance of nobody is running; `list` shows what runs",
+        ),
+        ("inject cafe d/p.lua", AMBIGUOUS),
+        (
+            "inject :cafe d/p.lua",
+            "call to invalid address :0000cafe: no such instance",
+        ),
+        ("inject :zz d/p.lua", "Need an address: `:zz` is no handle (:0000000a)"),
+        (
+            "inject 3 d/p.lua",
+            ":00000003 (launcher) is a part of the node itself; `list` shows the services",
+        ),
+        (
+            "inject store",
+            "Need a file. Usage: inject ADDRESS|SERVICE FILE [ARGS...]",
+        ),
+    ] {
+        assert_eq!(client.cmd(typed).await, [said, "Error"], "{typed}");
+    }
+}
+
+#[tokio::test]
+async fn a_special_file_is_refused() {
+    let bench = Bench::open("").await;
+    std::os::unix::net::UnixListener::bind(bench.file("socket")).expect("a socket");
+    std::os::unix::fs::symlink("/dev/zero", bench.file("zero")).expect("a link");
+    let mut client = bench.client().await;
+    assert_eq!(client.cmd("inject store socket").await[1], "Error");
+    assert_eq!(
+        client.cmd("inject store zero").await,
+        ["Can't open zero: it is not a regular file", "Error"]
+    );
+}
