@@ -47,7 +47,10 @@ impl<'a> Document<'a> {
             Err(error) => Err(Problem {
                 line: line_at(text, error.span().map_or(0, |span| span.start)),
                 key: None,
-                message: format!("not TOML: {}", error.message().replace('\n', ", ")),
+                message: match error.span().and_then(|span| text.get(span)) {
+                    Some(key) if error.message() == "duplicate key" => format!("key `{key}` stands twice; remove one"),
+                    _ => format!("not TOML: {}", error.message().replace('\n', ", ")),
+                },
             }),
         }
     }

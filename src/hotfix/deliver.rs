@@ -130,6 +130,7 @@ impl Office {
             sha256: sha256.to_owned(),
             args: parcel.args.clone(),
             forced: parcel.origin == Origin::Injected,
+            shape: OnceLock::new(),
             sources: OnceLock::new(),
         });
         let for_all = parcel.target == Target::All;
@@ -200,11 +201,11 @@ impl Office {
         });
     }
 
-    /// Logs the delivery, and says it to whoever waits.
+    /// Logs the delivery, and says it to whoever waits. What the patch printed stands above, as the instance's own words.
     fn tell(&self, parcel: &Parcel, delivery: &Delivery<'_>, diff: &str) -> Told {
-        let output = output_of(delivery.reports);
+        let (speaker, output) = output_of(delivery.reports);
         for line in output.lines() {
-            info!("[hotfix] {}/{} printed: {line}", parcel.service, parcel.name);
+            info!(handle = speaker, "{line}");
         }
         let head = format!(
             "[hotfix] {}/{} {}\n{}",
@@ -316,21 +317,24 @@ fn rejected(instance: &Arc<Instance>, why: String) -> InstanceReport {
     }
 }
 
-/// What the instances printed: once if it is the same everywhere, else with each one's handle.
-fn output_of(reports: &[InstanceReport]) -> String {
+/// What the instances printed, and the first that did: once if it is the same everywhere, else with each one's handle.
+fn output_of(reports: &[InstanceReport]) -> (u32, String) {
     let printed: Vec<&InstanceReport> = reports.iter().filter(|report| !report.output.is_empty()).collect();
     let Some((first, rest)) = printed.split_first() else {
-        return String::new();
+        return (0, String::new());
     };
     if rest.iter().all(|report| report.output == first.output) {
-        return first.output.clone();
+        return (first.handle, first.output.clone());
     }
     let lines = printed
         .iter()
         .flat_map(|report| report.output.lines().map(|line| (report.handle, line)));
-    lines
-        .map(|(handle, line)| format!("{} {line}\n", Handle(handle)))
-        .collect()
+    (
+        first.handle,
+        lines
+            .map(|(handle, line)| format!("{} {line}\n", Handle(handle)))
+            .collect(),
+    )
 }
 
 fn diff_of(delivery: &Delivery<'_>, parcel: &Parcel, previous: Option<&[u8]>) -> String {

@@ -1,6 +1,7 @@
 //! Dropped files, as the watcher hands them over: each service's in their order, and services beside each other.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tracing::{info, warn};
 use crate::hotfix::deliver::Parcel;
 use crate::hotfix::office::Office;
 use crate::hotfix::record::{self, Origin, Target};
-use crate::watch::{Event, Settled};
+use crate::watch::{self, Event, Settled};
 
 /// How soon a file is offered again that could not be written into the history.
 const RETRY: Duration = Duration::from_secs(5);
@@ -94,6 +95,10 @@ impl Inbox {
 async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, mut files: UnboundedReceiver<Settled>) {
     while let Some(file) = files.recv().await {
         let _turn = office.turn(&file.service).await;
+        // Taken back by its owner, or filed away with the version before it, which it was saved over.
+        if matches!(watch::stamp(&file.path), Err(error) if error.kind() == ErrorKind::NotFound) {
+            continue;
+        }
         let instances = office.node.registry().of_service(&file.service);
         if instances.is_empty() {
             wait(&office, &waiting, file);

@@ -64,7 +64,9 @@ pub struct Office {
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     watcher: OnceLock<Watcher>,
     notes: UnboundedSender<Note>,
-    /// Patches whose first replay was told.
+    /// Patches of an earlier run of the node.
+    pub(super) replayed: Mutex<HashSet<u64>>,
+    /// Patches whose first way into a new instance was told.
     told: Mutex<HashSet<u64>>,
     _lock: StateLock,
 }
@@ -112,6 +114,7 @@ impl Office {
             turns: Mutex::default(),
             watcher: OnceLock::new(),
             notes,
+            replayed: Mutex::default(),
             told: Mutex::default(),
             _lock: lock,
         });
@@ -242,15 +245,27 @@ impl Office {
             by: None,
             reports: &reports,
         };
-        let summary = delivery.summary();
-        let handle = reports[0].handle;
-        let line = format!(
-            "[hotfix] {}/{} in the new instance :{handle:08x}: {summary}",
-            patch.service, patch.name
-        );
+        let verb = if self.replayed.lock().contains(&patch.id) {
+            "replayed"
+        } else {
+            "applied"
+        };
+        let went = match reports[0].status {
+            Status::Applied => format!(
+                "{verb} to the new instance :{:08x}: {}",
+                reports[0].handle,
+                delivery.effect_line()
+            ),
+            _ => format!(
+                "not {verb} to the new instance :{:08x}: {}",
+                reports[0].handle,
+                delivery.summary()
+            ),
+        };
+        let line = format!("[hotfix] {}/{} {went}", patch.service, patch.name);
         // A thousand instances say the same; the first one and those that fail are news.
         if reports[0].status != Status::Applied || self.told.lock().insert(patch.id) {
-            info!("{line}");
+            info!("{}", format!("{line}\n{}", delivery.details()).trim_end());
         } else {
             debug!("{line}");
         }

@@ -72,8 +72,10 @@ impl Office {
             sha256: active.sha256,
             args: Vec::new(),
             forced: false,
+            shape: OnceLock::new(),
             sources: OnceLock::from(sources),
         });
+        self.replayed.lock().insert(patch.id);
         self.stand(&patch);
         self.event(EventKind::Replayed, patch.id, None);
     }

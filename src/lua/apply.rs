@@ -87,12 +87,17 @@ fn outdated(context: &Context, patch: &Patch) -> Option<String> {
         .map(|source| source.file.clone())
 }
 
-/// Whether the patch's bytes are what is live here under its name.
+/// Whether there is nothing to do: this very patch was applied here, or its bytes are live and nobody insists.
 fn already(context: &Context, patch: &Patch) -> bool {
+    let same_id = context.live.borrow().iter().any(|other| other.id == patch.id);
+    same_id || (!patch.forced && is_live(context, patch))
+}
+
+/// Whether the patch's bytes are what is live here under its name.
+fn is_live(context: &Context, patch: &Patch) -> bool {
     let live = context.live.borrow();
-    let same_id = live.iter().any(|other| other.id == patch.id);
     let newest = live.iter().rev().find(|other| other.name == patch.name);
-    same_id || (!patch.forced && newest.is_some_and(|newest| newest.sha256 == patch.sha256))
+    newest.is_some_and(|newest| newest.sha256 == patch.sha256)
 }
 
 unsafe fn carry_out(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
@@ -108,6 +113,11 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
         work.report
             .warnings
             .push("the heap is larger than hotfix.snapshot_limit".into());
+    }
+    if is_live(context, patch) {
+        work.report
+            .warnings
+            .push("these bytes were live already; they have run again".into());
     }
     let l = context.main.get();
     ffi::lua_gc(l, ffi::LUA_GCSTOP);
@@ -167,6 +177,7 @@ impl Work<'_> {
         match ran
             .and_then(|()| self.step(look))
             .and_then(|()| self.step(tell::functions))
+            .and_then(|()| self.step(foresee))
         {
             Ok(()) => self.commit(trial),
             Err(why) => {
@@ -281,6 +292,13 @@ unsafe fn look(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     get(l, LOG);
     get(l, LIST);
     work.changes.find(l, &work.snapshot);
+    Ok(())
+}
+
+/// Warns of what will fail later.
+unsafe fn foresee(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    let missing = bind::unexplained(l, work.context, work.patch);
+    work.report.warnings.extend(missing);
     Ok(())
 }
 

@@ -255,7 +255,7 @@ pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut R
                     ffi::lua_getupvalue(l, -1, upvalue);
                     if still(l, entry.place + 1) {
                         ffi::lua_rawgeti(l, LIST, replacement.new);
-                        ffi::lua_setupvalue(l, -3, upvalue);
+                        ffi::lua_setupvalue(l, -2, upvalue);
                         replacement.holders += 1;
                     }
                 }

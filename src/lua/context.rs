@@ -31,6 +31,8 @@ pub struct Request {
     pub source: Option<Handle>,
     /// 0 if no answer is wanted.
     pub session: u32,
+    /// The kind of the message, which is that of its protocol.
+    pub kind: u8,
 }
 
 /// What an error report says about the message during which it happened.

@@ -126,6 +126,7 @@ unsafe fn request(l: *mut lua_State, context: &Context, message: &Message) {
         Request {
             source: message.source,
             session: message.session,
+            kind: message.kind,
         },
     );
     resume(l, context, thread);
@@ -258,7 +259,7 @@ pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_Stat
         }
         ffi::LUA_OK => {
             ffi::lua_settop(thread, 0);
-            forgotten(context, request);
+            forgotten(l, context, request);
             retire(l, context, thread, true);
         }
         _ => {
@@ -285,17 +286,30 @@ unsafe fn retire(l: *mut lua_State, context: &Context, thread: *mut lua_State, c
 }
 
 /// A handler has returned without an answer: says so, and remembers the caller for the day this instance ends.
-fn forgotten(context: &Context, request: Option<Request>) {
+unsafe fn forgotten(l: *mut lua_State, context: &Context, request: Option<Request>) {
     let Some(Request {
         source: Some(source),
         session: session @ 1..,
+        kind,
     }) = request
     else {
         return;
     };
+    let top = ffi::lua_gettop(l);
+    values::slot(l, Slot::Proto);
+    ffi::lua_rawgeti(l, -1, i64::from(kind));
+    let mut place = String::new();
+    if ffi::lua_type(l, -1) == ffi::LUA_TTABLE && values::raw_field(l, -1, c"dispatch") == ffi::LUA_TFUNCTION {
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        ffi::lua_getinfo(l, c">S".as_ptr(), &mut ar);
+        let file = std::slice::from_raw_parts(ar.source.cast::<u8>(), ar.srclen);
+        place = format!(" : {}:{}", String::from_utf8_lossy(file), ar.linedefined);
+    }
+    ffi::lua_settop(l, top);
+    let own = context.handle().0;
     info!(
-        handle = context.handle().0,
-        "Maybe forgot response session {session} from {source}"
+        handle = own,
+        "Maybe forgot response session {session} from {source}{place}"
     );
     context.deferred.borrow_mut().insert((source, session));
 }
@@ -318,6 +332,7 @@ unsafe fn fail(l: *mut lua_State, context: &Context, thread: *mut lua_State, req
     if let Some(Request {
         source: Some(source),
         session: session @ 1..,
+        ..
     }) = request
     {
         let error = Message {

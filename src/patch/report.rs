@@ -83,10 +83,9 @@ impl Delivery<'_> {
                 let live = self.reports.iter().filter(|report| report.status.is_live()).count();
                 let total = self.reports.len();
                 format!(
-                    "applied to {live} of {}: {}, {} {tail}",
+                    "applied to {live} of {}: {}",
                     count(total, "instance"),
-                    self.effect(),
-                    self.milliseconds()
+                    self.effect_line()
                 )
             }
             Status::Unchanged => "unchanged: these bytes are live already".to_owned(),
@@ -99,6 +98,11 @@ impl Delivery<'_> {
             Status::Failed => format!("failed and undone: {}", self.error().unwrap_or("unknown reason")),
             Status::TimedOut => format!("timed out: {}", self.error().unwrap_or("no instance was reached")),
         }
+    }
+
+    /// What changed, how long it took, and which patch it was.
+    pub fn effect_line(&self) -> String {
+        format!("{}, {} {}", self.effect(), self.milliseconds(), self.tail())
     }
 
     fn tail(&self) -> String {

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use emmylua_parser::{
-    LuaAssignStat, LuaAst, LuaAstNode, LuaClosureExpr, LuaExpr, LuaLanguageLevel, LuaLocalAttribute, LuaLocalFuncStat,
-    LuaLocalName, LuaLocalStat, LuaParser, LuaStat, LuaSyntaxNode, LuaTableField, ParserConfig,
+    LuaAssignStat, LuaAst, LuaAstNode, LuaChunk, LuaClosureExpr, LuaExpr, LuaLanguageLevel, LuaLocalAttribute,
+    LuaLocalFuncStat, LuaLocalName, LuaLocalStat, LuaParser, LuaStat, LuaSyntaxNode, LuaTableField, ParserConfig,
 };
 
 /// The outline of one file.
@@ -43,9 +43,9 @@ pub struct Function {
     pub replaces: bool,
 }
 
-/// Reads the outline of a text that Lua's compiler has accepted.
-pub fn outline(text: &[u8]) -> Outline {
-    // Offsets must stay: each byte of what is not UTF-8 (only strings and comments may hold such) becomes one character.
+/// The tree of a text, and the text that its offsets are of: each byte of what is not UTF-8 (only strings and comments may hold such)
+/// becomes one character.
+pub(super) fn parse(text: &[u8]) -> (String, LuaChunk) {
     let text = match std::str::from_utf8(text) {
         Ok(text) => text.to_owned(),
         Err(_) => text
@@ -56,6 +56,12 @@ pub fn outline(text: &[u8]) -> Outline {
     let mut config = ParserConfig::with_level(LuaLanguageLevel::Lua55);
     config.enable_emmylua_doc = false;
     let chunk = LuaParser::parse(&text, config).get_chunk_node();
+    (text, chunk)
+}
+
+/// Reads the outline of a text that Lua's compiler has accepted.
+pub fn outline(text: &[u8]) -> Outline {
+    let (text, chunk) = parse(text);
     let stats: Vec<LuaStat> = chunk
         .get_block()
         .map(|block| block.get_stats().collect())

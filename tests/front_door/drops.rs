@@ -161,7 +161,7 @@ fn by_sed_in_place_after_a_rejection() {
             .iter()
             .any(|line| line.starts_with("applied to 1 of 1 instance"))
     });
-    node.stays_quiet(mark, "sed");
+    node.stays_quiet(mark, "svc/sed");
     assert_eq!(node.ask(".svc", "\"seen\""), "sed");
 }
 

@@ -117,17 +117,18 @@ unsafe fn ask(l: *mut lua_State, context: &Context, to: &Destination<'_>, kind: 
     true
 }
 
-/// Answers the current request; what `ret` returns.
-fn reply(context: &Context, request: Request, kind: u8, data: Box<[u8]>) -> bool {
-    let (Some(source), 1..) = (request.source, request.session) else {
+/// Answers a request; what `ret` returns.
+fn reply(context: &Context, source: Option<Handle>, session: u32, kind: u8, data: Box<[u8]>) -> bool {
+    let (Some(to), 1..) = (source, session) else {
         return false;
     };
+    let source = Some(context.handle());
     post(
         context,
-        source,
+        to,
         Message {
-            source: Some(context.handle()),
-            session: request.session,
+            source,
+            session,
             kind,
             data,
         },
@@ -246,7 +247,7 @@ lua_functions! {
         }
         let data = take_payload(l, context, 1);
         let request = take_request(l, context);
-        ffi::lua_pushboolean(l, c_int::from(reply(context, request, kind::RESPONSE, data)));
+        ffi::lua_pushboolean(l, c_int::from(reply(context, request.source, request.session, kind::RESPONSE, data)));
         1
     }
 
@@ -255,7 +256,7 @@ lua_functions! {
         let start = codec::pack(l, context, 1);
         let request = take_request(l, context);
         let data = codec::take(context, start);
-        ffi::lua_pushboolean(l, c_int::from(reply(context, request, kind::RESPONSE, data)));
+        ffi::lua_pushboolean(l, c_int::from(reply(context, request.source, request.session, kind::RESPONSE, data)));
         1
     }
 
@@ -291,7 +292,7 @@ lua_functions! {
         let data = if ok { take_payload(l, context, 4) } else { Box::default() };
         let kind = if ok { kind::RESPONSE } else { kind::ERROR };
         let waiting = context.deferred.borrow_mut().remove(&(source, session));
-        let found = waiting && reply(context, Request { source: Some(source), session }, kind, data);
+        let found = waiting && reply(context, Some(source), session, kind, data);
         ffi::lua_pushboolean(l, c_int::from(found));
         1
     }

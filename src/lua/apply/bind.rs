@@ -62,7 +62,7 @@ pub unsafe fn compile(l: *mut lua_State, context: &Context, patch: &Patch) -> Re
     let file = File {
         label: patch.label.clone(),
         text: Arc::new(text.to_vec()),
-        functions: syntax::outline(text).functions,
+        functions: patch.shape().functions.clone(),
         locals: Vec::new(),
         sha256: patch.sha256.clone(),
         is_patch: true,
@@ -192,6 +192,40 @@ unsafe fn constant(l: *mut lua_State, index: c_int) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The free names that the patch reads and that nothing explains: no local of the script, nothing given, no global.
+///
+/// # Safety
+/// `l` is the main thread inside a protected call.
+pub unsafe fn unexplained(l: *mut lua_State, context: &Context, patch: &Patch) -> Vec<String> {
+    let files = context.files.borrow();
+    let locals = context
+        .script
+        .get()
+        .map(|script| files.locals(script))
+        .unwrap_or_default();
+    let is_local = |name: &str| locals.iter().any(|local| local.name == name);
+    ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+    // With an environment or a way of its own to find globals, only the service knows which there are.
+    if is_local("_ENV") || ffi::luaL_getmetafield(l, -1, c"__index".as_ptr()) != ffi::LUA_TNIL {
+        return Vec::new();
+    }
+    let mut missing = Vec::new();
+    for read in &patch.shape().reads {
+        if is_local(&read.name) || GIVEN.contains(&read.name.as_str()) || read.name == "_ENV" {
+            continue;
+        }
+        values::push(l, read.name.as_bytes());
+        if ffi::lua_rawget(l, -2) == ffi::LUA_TNIL {
+            missing.push(format!(
+                "{}:{}: `{}` is read, but no such global has ever been set",
+                patch.label, read.line, read.name
+            ));
+        }
+        ffi::lua_pop(l, 1);
+    }
+    missing
 }
 
 /// Joins the upvalues of the function on top to their variables, and fills in what it is given.

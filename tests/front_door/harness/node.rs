@@ -117,21 +117,14 @@ impl Node {
     /// Waits for the summary line of a patch, `[hotfix] SERVICE/FILE …` after `mark`; gives what
     /// follows the name.
     pub fn wait_summary(&mut self, mark: Mark, file: &str) -> String {
-        let prefix = format!("[hotfix] {file} ");
         self.wait_for(&format!("a summary of {file}"), |node| {
-            node.lines_since(mark)
-                .iter()
-                .find_map(|line| line.strip_prefix(&prefix).map(str::to_owned))
+            node.lines_since(mark).iter().find_map(|line| summary(line, file))
         })
     }
 
     /// All summaries of one patch file so far.
     pub fn summaries(&self, file: &str) -> Vec<String> {
-        let prefix = format!("[hotfix] {file} ");
-        self.lines()
-            .iter()
-            .filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned))
-            .collect()
+        self.lines().iter().filter_map(|line| summary(line, file)).collect()
     }
 
     /// Waits for the line that says where the console listens, and keeps the address.
@@ -210,6 +203,23 @@ impl Drop for Node {
             );
         }
     }
+}
+
+/// The beginnings of a summary, one per outcome.
+const OUTCOMES: [&str; 6] = [
+    "applied to ",
+    "unchanged: ",
+    "had no effect: ",
+    "rejected: ",
+    "failed and undone: ",
+    "waiting: ",
+];
+
+/// What a summary line says of `file`; `None` for any other line.
+fn summary(line: &str, file: &str) -> Option<String> {
+    let rest = line.strip_prefix("[hotfix] ")?.strip_prefix(file)?.strip_prefix(' ')?;
+    let known = OUTCOMES.iter().any(|outcome| rest.starts_with(outcome));
+    known.then(|| rest.to_owned())
 }
 
 /// Reads lines into `lines` until the stream ends. Bytes that are not UTF-8 show as U+FFFD.
