@@ -88,6 +88,14 @@ function require(name)
     return result, extra
 end
 
+-- A service cannot pull the rug from under the others: the node stops in order, with this exit code.
+function os.exit(code)
+    if type(code) == "boolean" then
+        code = code and 0 or 1
+    end
+    core.abort(code)
+end
+
 package.searchers = { package.searchers[1], core.search }
 
 local function run_script(preload, preload_label, preload_keep, main, label, keep, ...)

@@ -302,7 +302,10 @@ fn what_is_not_toml_is_told_with_its_line() {
         assert!(found.starts_with(&start), "{found:?} of {text:?}");
         assert_eq!(found.lines().count(), 1, "{found:?}");
     }
-    assert_eq!(errors("[node]\n\n[node]\n"), "config.toml:3: key `node` stands twice; remove one");
+    assert_eq!(
+        errors("[node]\n\n[node]\n"),
+        "config.toml:3: key `node` stands twice; remove one"
+    );
     assert_eq!(
         errors(b"# good\n# b\xffd\n"),
         "config.toml:2: not UTF-8; save the file with that encoding"

@@ -26,8 +26,8 @@ fn the_file_is_kept_byte_for_byte_beside_its_diff() {
     apply_well(&project, &mut node, &patch);
     node.wait_until("two archived files", |_| project.archived("svc").len() == 2);
     let names = project.archived("svc");
-    let stem = names[0].strip_suffix(".diff").expect("a .diff first");
-    assert_eq!(names[1], format!("{stem}.lua"));
+    let stem = names[0].strip_suffix(".diff").unwrap_or_default();
+    assert_eq!(names, [format!("{stem}.diff"), format!("{stem}.lua")]);
 
     // <seq>-<UTC time>-<name>
     let parts: Vec<&str> = stem.splitn(3, '-').collect();

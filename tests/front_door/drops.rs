@@ -78,6 +78,21 @@ fn by_mv() {
 }
 
 #[test]
+fn by_mv_from_another_file_system() {
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
+        println!("skipped: there is no /dev/shm to move from");
+        return;
+    };
+    let (project, mut node) = running();
+    let patch = note("mv");
+    let source = elsewhere.path().join("x.lua");
+    fs::write(&source, &patch).expect("the patch written");
+    let source = source.to_str().expect("a UTF-8 path");
+    run(&project, "mv", &[source, "hotfix/svc/"]);
+    applied_once(&project, &mut node, &patch, "mv");
+}
+
+#[test]
 fn by_a_hard_link() {
     let (project, mut node) = running();
     let patch = note("ln");

@@ -11,6 +11,7 @@ mod lua_tests;
 mod patch_apply;
 mod patch_failure;
 mod patch_reach;
+mod patch_undo;
 mod replay;
 mod runtime;
 mod start_stop;

@@ -101,6 +101,23 @@ fn a_patch_for_a_service_that_is_not_running_waits() {
 }
 
 #[test]
+fn a_service_that_never_returns_holds_up_no_other() {
+    let project = Project::with_svc().service("other", SVC);
+    let mut node = project.start();
+    node.wait_line("ready");
+    assert_eq!(node.ask(".svc", "\"spawn\",\"other\""), "<hello child>");
+    let mut stuck = node.console();
+    stuck.send("call .svc \"eval\",\"print 'stuck' while true do end\"\n");
+    node.wait_line("stuck");
+    project.drop_file("svc", "x.lua", GREETING);
+    project.drop_file("other", "x.lua", GREETING);
+    let summary = node.wait_summary(Mark::START, "other/x.lua");
+    assert!(summary.starts_with("applied to 1 of 1 instance: "), "{summary}");
+    assert_eq!(node.summaries("svc/x.lua"), Vec::<String>::new());
+    assert_eq!(node.stop(), 0);
+}
+
+#[test]
 fn files_that_wait_at_start_are_applied_in_name_order() {
     let project = Project::with_svc();
     for name in ["b", "a10", "c", "a"] {

@@ -229,7 +229,7 @@ fn a_writer_in_a_hurry_does_not_hurt_the_node() {
     let (project, mut node) = running();
     let start = Instant::now();
     let mut round = 0;
-    while start.elapsed() < Duration::from_secs(3) {
+    while start.elapsed() < Duration::from_secs(1) {
         round += 1;
         project.drop_file("svc", "x.lua", format!("label = \"{round}\"\n"));
         thread::sleep(Duration::from_millis(1));
@@ -255,6 +255,27 @@ fn a_patch_may_write_the_next_one() {
     node.wait_until("both to be archived", |_| project.archived_patches("svc").len() == 2);
     let kept = fs::read_to_string(&project.archived_patches("svc")[0]);
     assert_eq!(kept.expect("the first patch"), patch);
+}
+
+#[test]
+fn a_save_right_after_an_apply_is_handled_once() {
+    // The node is about to take the applied file away: it must neither take the new bytes with
+    // it nor look at them twice.
+    const ROUNDS: usize = 20;
+    let (project, mut node) = running();
+    for round in 0..ROUNDS {
+        apply_well(&project, &mut node, note(&round.to_string()));
+        let mark = node.mark();
+        project.drop_file("svc", "x.lua", format!("not Lua {round}\n"));
+        let summary = node.wait_summary(mark, "svc/x.lua");
+        assert!(summary.starts_with("rejected: "), "{summary}");
+    }
+    thread::sleep(QUIET);
+    let summaries = node.summaries("svc/x.lua");
+    assert_eq!(summaries.len(), 2 * ROUNDS, "{summaries:#?}");
+    node.wait_until("all that was applied to be archived", |_| {
+        project.archived_patches("svc").len() == ROUNDS
+    });
 }
 
 #[test]

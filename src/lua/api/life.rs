@@ -167,10 +167,11 @@ lua_functions! {
         1
     }
 
-    /// `abort()`: ends the node.
+    /// `abort([code])`: ends the node, with this exit code.
     pub fn abort(l, context) {
         refuse_on_trial(l, context, "stop the node");
-        context.host.node.request_stop(0);
+        let code = values::integer(l, 1).unwrap_or_default();
+        context.host.node.request_stop(u8::try_from(code).unwrap_or(1));
         0
     }
 

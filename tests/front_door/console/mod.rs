@@ -35,6 +35,12 @@ function command.garbage()
 	end
 end
 
+function command.spin()
+	print "spinning"
+	while true do
+	end
+end
+
 function command.forever()
 	skynet.wait()
 end

@@ -143,3 +143,18 @@ fn a_service_started_later_runs_the_text_that_is_on_disk() {
     assert_eq!(console.call(&handle, "\"add\",3"), "-3");
     assert_eq!(console.call(".target", "\"add\",3"), "3");
 }
+
+#[test]
+fn a_service_that_does_not_answer_is_shown_as_timed_out() {
+    let project = project();
+    let (mut node, mut console) = running(&project);
+    let handle = handle_of(&mut console, "\tsnlua target");
+    let mut stuck = node.console();
+    stuck.send("call .other \"spin\"\n");
+    node.wait_line("spinning");
+    let stat = console.cmd("stat").succeeded();
+    assert!(stat.contains(&format!("{handle}\tTIMEOUT")), "{stat:?}");
+    let mem = console.cmd("mem").succeeded();
+    assert!(mem.contains(&format!("{handle}\tTIMEOUT (snlua target)")), "{mem:?}");
+    assert_eq!(mem.len(), 3, "the others are shown all the same: {mem:?}");
+}

@@ -206,12 +206,13 @@ impl Drop for Node {
 }
 
 /// The beginnings of a summary, one per outcome.
-const OUTCOMES: [&str; 6] = [
+const OUTCOMES: [&str; 7] = [
     "applied to ",
     "unchanged: ",
     "had no effect: ",
     "rejected: ",
     "failed and undone: ",
+    "timed out: ",
     "waiting: ",
 ];
 
