@@ -1,6 +1,6 @@
 //! Dropped files, as the watcher hands them over: each service's in their order, and services beside each other.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,32 +93,66 @@ impl Inbox {
 
 /// Delivers the files of one service, one after the other.
 async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, mut files: UnboundedReceiver<Settled>) {
-    while let Some(file) = files.recv().await {
-        let _turn = office.turn(&file.service).await;
+    let mut queue: VecDeque<Settled> = VecDeque::new();
+    // Files that were handled and stay where they are: which file, with which content.
+    let mut handled: HashMap<PathBuf, ((u64, u64), String)> = HashMap::new();
+    loop {
+        if queue.is_empty() {
+            let Some(file) = files.recv().await else { return };
+            queue.push_back(file);
+        }
+        while let Ok(file) = files.try_recv() {
+            queue.push_back(file);
+        }
+        let Some(file) = queue.pop_front() else { continue };
+        // Saved again already: what was saved last is what its author wants.
+        if queue.iter().any(|later| later.path == file.path) {
+            continue;
+        }
+        let turn = office.turn(&file.service).await;
+        let here = watch::stamp(&file.path);
         // Taken back by its owner, or filed away with the version before it, which it was saved over.
-        if matches!(watch::stamp(&file.path), Err(error) if error.kind() == ErrorKind::NotFound) {
+        if matches!(&here, Err(error) if error.kind() == ErrorKind::NotFound) {
+            handled.remove(&file.path);
             continue;
         }
-        let instances = office.node.registry().of_service(&file.service);
-        if instances.is_empty() {
-            wait(&office, &waiting, file);
+        let identity = (file.stamp.id(), file.sha256.clone());
+        if handled.get(&file.path) == Some(&identity) {
             continue;
         }
-        let (path, label) = (file.path.clone(), file.display.clone());
-        if let Err(error) = office.deliver(parcel(file), instances).await {
-            warn!(
-                "[hotfix] {label} is not applied: {error}; it is tried again in {} s",
-                RETRY.as_secs()
-            );
-            let office = office.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(RETRY).await;
-                if let Some(watcher) = office.watcher() {
-                    watcher.recheck(&path);
-                }
-            });
+        let path = file.path.clone();
+        if handle(&office, &waiting, file).await && path.exists() {
+            handled.insert(path, identity);
+        } else {
+            handled.remove(&path);
         }
+        drop(turn);
     }
+}
+
+/// Delivers one file; false if it has to come again.
+async fn handle(office: &Arc<Office>, waiting: &parking_lot::Mutex<Waiting>, file: Settled) -> bool {
+    let instances = office.node.registry().of_service(&file.service);
+    if instances.is_empty() {
+        wait(office, waiting, file);
+        return false;
+    }
+    let (path, label) = (file.path.clone(), file.display.clone());
+    let Err(error) = office.deliver(parcel(file), instances).await else {
+        return true;
+    };
+    warn!(
+        "[hotfix] {label} is not applied: {error}; it is tried again in {} s",
+        RETRY.as_secs()
+    );
+    let office = office.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(RETRY).await;
+        if let Some(watcher) = office.watcher() {
+            watcher.recheck(&path);
+        }
+    });
+    false
 }
 
 /// The file's service has no instance: it waits where it is.

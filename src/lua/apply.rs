@@ -10,6 +10,7 @@ mod bind;
 mod budget;
 mod tell;
 
+use std::ffi::c_int;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,6 +20,7 @@ use crate::lua::api;
 use crate::lua::changes::Changes;
 use crate::lua::context::{Context, Trial};
 use crate::lua::functions::lua_functions;
+use crate::lua::guard;
 use crate::lua::heap::{self, Snapshot};
 use crate::lua::scheduler;
 use crate::lua::values::{self, Slot};
@@ -33,6 +35,9 @@ struct Work<'a> {
     file: usize,
     snapshot: Snapshot,
     changes: Changes,
+    /// The coroutine that runs the patch, and how that ended.
+    runner: *mut lua_State,
+    ran: c_int,
     report: InstanceReport,
 }
 
@@ -107,6 +112,8 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
         file: 0,
         snapshot: Snapshot::default(),
         changes: Changes::default(),
+        runner: std::ptr::null_mut(),
+        ran: ffi::LUA_OK,
         report: InstanceReport::new(context.handle().0, Status::Rejected),
     };
     if context.memory.used() > context.host.config.snapshot_limit {
@@ -138,11 +145,12 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
     work.report
 }
 
-/// Places in the table of [`Slot::Work`]: the patch as a function, the log, the list of changes.
+/// Places in the table of [`Slot::Work`]: the patch as a function, the log, the list of changes, the coroutine that runs the patch.
 const FUNCTION: i64 = 1;
 const LOG: i64 = 2;
 const LIST: i64 = 3;
-const WORK_PLACES: i64 = 3;
+const RUNNER: i64 = 4;
+const WORK_PLACES: i64 = 4;
 
 impl Work<'_> {
     /// Runs one step under protection; the error has its traceback behind it.
@@ -192,7 +200,7 @@ impl Work<'_> {
     /// The patch has done what it wanted: what it withheld may leave.
     unsafe fn commit(&mut self, trial: Trial) {
         let sent = !trial.messages.is_empty() || !trial.timers.is_empty();
-        let effect = sent || !self.changes.all.is_empty() || !self.report.output.is_empty();
+        let effect = sent || self.report.values > 0 || !self.changes.all.is_empty() || !self.report.output.is_empty();
         self.report.status = if effect { Status::Applied } else { Status::NoEffect };
         for (instance, message) in trial.messages {
             // Whoever it was for may have ended meanwhile, as with any message.
@@ -289,6 +297,7 @@ unsafe fn record(l: *mut lua_State, work: &mut Work<'_>) -> Step {
 
 /// Finds what has changed.
 unsafe fn look(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    work.report.values += guard::forget_joins(l);
     get(l, LOG);
     get(l, LIST);
     work.changes.find(l, &work.snapshot);
@@ -304,6 +313,7 @@ unsafe fn foresee(l: *mut lua_State, work: &mut Work<'_>) -> Step {
 
 /// Undoes everything that differs from the record.
 unsafe fn take_back(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    guard::join_back(l);
     get(l, LOG);
     get(l, LIST);
     work.changes.find(l, &work.snapshot);

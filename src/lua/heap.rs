@@ -21,6 +21,8 @@ use crate::lua::values::{self, Slot};
 pub struct Snapshot {
     /// The objects and their places in the log.
     pub entries: Vec<Entry>,
+    /// Every coroutine.
+    pub threads: Vec<*mut lua_State>,
     seen: FxHashSet<usize>,
     /// Length of the log.
     length: i64,
@@ -86,8 +88,10 @@ pub unsafe fn take(l: *mut lua_State, snapshot: &mut Snapshot) {
     for own in [LOG, OPEN] {
         snapshot.seen.insert(ffi::lua_topointer(l, own) as usize);
     }
-    values::slot(l, Slot::Work);
-    snapshot.seen.insert(ffi::lua_topointer(l, -1) as usize);
+    for own in [Slot::Work, Slot::Joins] {
+        values::slot(l, own);
+        snapshot.seen.insert(ffi::lua_topointer(l, -1) as usize);
+    }
     ffi::lua_settop(l, OPEN);
     // The main thread's stack holds this work and nothing of the program's.
     ffi::lua_pushthread(l);
@@ -226,6 +230,7 @@ unsafe fn visit_userdata(l: *mut lua_State, snapshot: &mut Snapshot, object: c_i
 }
 
 unsafe fn visit_thread(l: *mut lua_State, snapshot: &mut Snapshot, thread: *mut lua_State, object: c_int) {
+    snapshot.threads.push(thread);
     if ffi::lua_checkstack(thread, 4) == 0 {
         return;
     }

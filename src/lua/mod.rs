@@ -18,6 +18,7 @@ pub mod codec;
 pub mod context;
 pub mod files;
 pub mod functions;
+pub mod guard;
 pub mod heap;
 pub mod host;
 pub mod launch;

@@ -76,6 +76,11 @@ pub unsafe fn raw_field(l: *mut lua_State, index: c_int, name: &CStr) -> c_int {
     ffi::lua_rawget(l, index)
 }
 
+/// Pseudo-index of an upvalue of the running C function.
+pub fn upvalue(number: c_int) -> c_int {
+    ffi::LUA_REGISTRYINDEX - number
+}
+
 /// Registry slots that hold the tables which Lua's side and ours both use.
 #[derive(Clone, Copy)]
 #[repr(i32)]
@@ -100,10 +105,12 @@ pub enum Slot {
     Mains,
     /// What a patch works with while it is applied: not part of the program's heap.
     Work,
+    /// Upvalues that a patch has joined elsewhere: function, number, and a closure over the cell from before.
+    Joins,
 }
 
 /// How many [`Slot`]s there are.
-pub const SLOTS: i32 = 10;
+pub const SLOTS: i32 = 11;
 
 /// Pushes the table in a registry slot.
 ///

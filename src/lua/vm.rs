@@ -5,7 +5,6 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::ffi::c_int;
 use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
@@ -15,6 +14,7 @@ use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::Files;
 use crate::lua::functions::lua_functions;
+use crate::lua::guard;
 use crate::lua::host::Host;
 use crate::lua::library;
 use crate::lua::memory::{Memory, allocate};
@@ -82,6 +82,7 @@ lua_functions! {
         }
         ffi::lua_pushcfunction(l, api::print);
         ffi::lua_setglobal(l, c"print".as_ptr());
+        guard::install(l);
         set_paths(l, context);
         api::push_core(l);
         ffi::lua_pushcfunction(l, search);
@@ -115,7 +116,7 @@ lua_functions! {
     /// Takes a closure over file-level locals from the probe of a file, whose number is the upvalue.
     fn keep(l, _context) {
         values::slot(l, Slot::Kept);
-        ffi::lua_rawgeti(l, -1, ffi::lua_tointegerx(l, upvalue(1), std::ptr::null_mut()));
+        ffi::lua_rawgeti(l, -1, ffi::lua_tointegerx(l, values::upvalue(1), std::ptr::null_mut()));
         ffi::lua_pushvalue(l, 1);
         ffi::lua_rawseti(l, -2, ffi::lua_rawlen(l, -2) as i64 + 1);
         0
@@ -134,11 +135,6 @@ lua_functions! {
         }
         0
     }
-}
-
-/// Pseudo-index of an upvalue of the running C function.
-fn upvalue(number: c_int) -> c_int {
-    ffi::LUA_REGISTRYINDEX - number
 }
 
 /// `package.path` is what `require` searches; there are no C modules.

@@ -30,7 +30,7 @@ pub fn stamp(path: &Path) -> io::Result<Stamp> {
 
 impl Stamp {
     /// The file itself, whatever its state: device and number.
-    pub(super) fn id(&self) -> (u64, u64) {
+    pub fn id(&self) -> (u64, u64) {
         (self.dev, self.ino)
     }
 

@@ -10,6 +10,7 @@ mod inject;
 mod lua_tests;
 mod patch_apply;
 mod patch_failure;
+mod patch_names;
 mod patch_reach;
 mod patch_undo;
 mod replay;

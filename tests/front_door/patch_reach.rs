@@ -88,7 +88,8 @@ fn a_patch_for_a_service_that_is_not_running_waits() {
     node.stays_quiet(mark, "ghost/x.lua");
     assert!(project.is_waiting("ghost", "x.lua"));
 
-    assert_eq!(node.ask(".svc", "\"spawn\",\"ghost\"").len(), "<hello child>".len());
+    // Its first answer may come before the patch or after it.
+    node.ask(".svc", "\"spawn\",\"ghost\"");
     let summary = node.wait_summary(mark, "ghost/x.lua");
     assert!(summary.starts_with("applied to 1 of 1 instance: "), "{summary}");
     assert_eq!(node.ask(".svc", "\"spawn\",\"ghost\""), "<good day child>");

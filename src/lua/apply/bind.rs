@@ -100,7 +100,7 @@ fn prefix(visible: &[Visible]) -> String {
             Cell::Constant(value) => format!("={value}"),
             _ => String::new(),
         };
-        let fixed = if local.fixed { "<const>" } else { "" };
+        let fixed = if local.fixed { " <const> " } else { "" };
         prefix.push_str(&format!("local {}{fixed}{constant};", local.name));
     }
     prefix

@@ -1,16 +1,19 @@
 //! Running a patch's own code so that it ends: a limit of time that no `pcall` and no coroutine escapes, and a limit of memory.
+//!
+//! The code runs in a coroutine of its own. When its time is up the hook lets that coroutine yield, which nothing in Lua can catch; where
+//! Lua allows no yield (inside a comparison function of `table.sort`, say) it raises, again at each further instruction.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 
-use super::{FUNCTION, Step, Work, get};
+use super::{FUNCTION, RUNNER, Step, Work, get, put};
 use crate::lua::context::{self, Trial};
 use crate::lua::values;
 
@@ -23,8 +26,9 @@ const LOOK_EVERY: c_int = 1000;
 /// What it raised, or which limit it broke, with a traceback.
 ///
 /// # Safety
-/// The step [`super::prepare`] has succeeded; the VM is idle.
+/// The steps [`super::prepare`] and [`super::record`] have succeeded; the VM is idle.
 pub unsafe fn run(work: &mut Work<'_>) -> Step {
+    work.step(make_runner)?;
     let context = work.context;
     let limits = &context.host.config;
     *context.trial.borrow_mut() = Some(Trial {
@@ -35,53 +39,103 @@ pub unsafe fn run(work: &mut Work<'_>) -> Step {
     let unlimited = context
         .memory
         .set_limit(context.memory.used().saturating_add(limits.memory_limit));
-    let l = context.main.get();
-    ffi::lua_sethook(l, Some(watch), ffi::LUA_MASKCOUNT, LOOK_EVERY);
-    let outcome = work.step(call);
-    ffi::lua_sethook(l, None, 0, 0);
+    watch_all(work, Some(watch));
+    let mut results = 0;
+    let arguments = work.patch.args.len() as c_int;
+    work.ran = ffi::lua_resume(work.runner, context.main.get(), arguments, &mut results);
     context.memory.set_limit(unlimited);
-    let late = context.trial.borrow().as_ref().is_some_and(|trial| trial.late);
-    // Both are said even where the patch caught the error: its work is not whole.
-    if late {
-        return Err(over(
-            format!("it ran longer than hotfix.time_limit ({:?})", limits.time_limit),
-            outcome,
-        ));
-    }
-    if context.memory.take_refused() {
-        let limit = bytesize::ByteSize(limits.memory_limit as u64);
-        return Err(over(
-            format!("it took more memory than hotfix.memory_limit ({limit})"),
-            outcome,
-        ));
-    }
+    let outcome = work.step(judge);
+    // Still watched: what is to be closed may be endless, too.
+    ffi::lua_closethread(work.runner, context.main.get());
+    watch_all(work, None);
     outcome
 }
 
-/// The broken limit, with the place where it was noticed.
-fn over(what: String, outcome: Step) -> String {
-    let trace = outcome.err().and_then(|why| {
-        Some(format!(
-            "\nstack traceback:\n{}",
-            why.split_once("\nstack traceback:\n")?.1
-        ))
-    });
-    what + &trace.unwrap_or_default()
-}
-
-unsafe fn call(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    get(l, FUNCTION);
+/// Makes the coroutine that runs the patch, with function and arguments.
+unsafe fn make_runner(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    let runner = ffi::lua_newthread(l);
+    put(l, RUNNER);
     let count = work.patch.args.len() as c_int;
     ffi::luaL_checkstack(l, count + 4, std::ptr::null());
+    get(l, FUNCTION);
     for argument in &work.patch.args {
         values::push(l, argument.as_bytes());
     }
-    ffi::lua_call(l, count, 0);
+    if ffi::lua_checkstack(runner, count + 4) == 0 {
+        return Err("too many arguments".into());
+    }
+    ffi::lua_xmove(l, runner, count + 1);
+    work.runner = runner;
     Ok(())
 }
 
-/// The hook of every coroutine that runs during a patch. Once the time is up it raises at each further instruction, so that
-/// catching the error only leads to the next.
+/// Sets or removes the hook of every coroutine that the patch could run: its own and those of the service.
+unsafe fn watch_all(work: &Work<'_>, hook: Option<ffi::lua_Hook>) {
+    let mask = if hook.is_some() { ffi::LUA_MASKCOUNT } else { 0 };
+    for &thread in work.snapshot.threads.iter().chain([&work.runner]) {
+        ffi::lua_sethook(thread, hook, mask, LOOK_EVERY);
+    }
+}
+
+/// Says how the run ended. Broken limits are said even where the patch caught the error: its work is not whole.
+unsafe fn judge(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    let limits = &work.context.host.config;
+    let late = work.context.trial.borrow().as_ref().is_some_and(|trial| trial.late);
+    if late {
+        let limit = format!("it ran longer than hotfix.time_limit ({:?})", limits.time_limit);
+        return Err(at_place(l, work, &limit));
+    }
+    if work.context.memory.take_refused() {
+        let limit = bytesize::ByteSize(limits.memory_limit as u64);
+        let what = format!("it took more memory than hotfix.memory_limit ({limit})");
+        return Err(at_place(l, work, &what));
+    }
+    match work.ran {
+        ffi::LUA_OK => Ok(()),
+        ffi::LUA_YIELD => {
+            let what =
+                "a patch may not yield; put what has to wait into skynet.fork, which starts once the patch is applied";
+            Err(at_place(l, work, what))
+        }
+        _ => {
+            let raised = message_of(l, work.runner);
+            Err(with_traceback(l, work, &raised))
+        }
+    }
+}
+
+/// Takes the error that the runner ended with, as text.
+unsafe fn message_of(l: *mut lua_State, runner: *mut lua_State) -> String {
+    ffi::lua_xmove(runner, l, 1);
+    ffi::luaL_tolstring(l, -1, std::ptr::null_mut());
+    let message = values::text(l, -1).unwrap_or_default();
+    ffi::lua_pop(l, 2);
+    message
+}
+
+unsafe fn with_traceback(l: *mut lua_State, work: &Work<'_>, message: &str) -> String {
+    ffi::luaL_traceback(l, work.runner, std::ptr::null(), 0);
+    let trace = values::text(l, -1).unwrap_or_default();
+    ffi::lua_pop(l, 1);
+    format!("{message}\n{trace}")
+}
+
+/// A message about the place where the runner stands.
+unsafe fn at_place(l: *mut lua_State, work: &Work<'_>, message: &str) -> String {
+    let mut ar: ffi::lua_Debug = std::mem::zeroed();
+    let mut level = 0;
+    while ffi::lua_getstack(work.runner, level, &mut ar) != 0 {
+        ffi::lua_getinfo(work.runner, c"Sl".as_ptr(), &mut ar);
+        if ar.currentline > 0 {
+            let file = CStr::from_ptr(ar.short_src.as_ptr()).to_string_lossy();
+            return with_traceback(l, work, &format!("{file}:{}: {message}", ar.currentline));
+        }
+        level += 1;
+    }
+    message.to_owned()
+}
+
+/// The hook of every coroutine that runs during a patch.
 unsafe extern "C-unwind" fn watch(l: *mut lua_State, _ar: *mut ffi::lua_Debug) {
     let context = context::of(l);
     let late = match context.trial.borrow_mut().as_mut() {
@@ -95,8 +149,13 @@ unsafe extern "C-unwind" fn watch(l: *mut lua_State, _ar: *mut ffi::lua_Debug) {
             trial.late
         }
     };
-    if late {
-        ffi::lua_sethook(l, Some(watch), ffi::LUA_MASKCOUNT, 1);
-        context.raise(l, format_args!("the patch's time is up"));
+    if !late {
+        return;
     }
+    ffi::lua_sethook(l, Some(watch), ffi::LUA_MASKCOUNT, 1);
+    if ffi::lua_isyieldable(l) != 0 {
+        ffi::lua_yieldk(l, 0, 0, None);
+        return;
+    }
+    context.raise(l, format_args!("the patch's time is up"));
 }

@@ -10,6 +10,7 @@ use super::project::Project;
 
 impl Project {
     /// The names of the archived files of a service, sorted, which is the order of applying.
+    /// Names with a dot in front are files that are still being written.
     pub fn archived(&self, service: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.path(&format!("archive/{service}"))) else {
             return Vec::new();
@@ -17,6 +18,7 @@ impl Project {
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("an archive entry").file_name())
             .map(|name| name.into_string().expect("a UTF-8 name"))
+            .filter(|name| !name.starts_with('.'))
             .collect();
         names.sort();
         names

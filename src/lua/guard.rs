@@ -1,0 +1,159 @@
+//! Three functions of Lua's own that behave differently while a patch runs, so that its limits hold and it can be undone. At any
+//! other time they are what they always are.
+
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_State};
+
+use crate::lua::functions::lua_functions;
+use crate::lua::values::{self, Slot};
+
+/// Puts the guarded functions in the place of Lua's own.
+///
+/// # Safety
+/// `l` is the main thread of a new VM with its libraries open, inside a protected call.
+pub unsafe fn install(l: *mut lua_State) {
+    ffi::lua_pushcfunction(l, xpcall);
+    ffi::lua_setglobal(l, c"xpcall".as_ptr());
+    ffi::lua_getglobal(l, c"collectgarbage".as_ptr());
+    ffi::lua_pushcclosure(l, collectgarbage, 1);
+    ffi::lua_setglobal(l, c"collectgarbage".as_ptr());
+    ffi::lua_getglobal(l, c"debug".as_ptr());
+    ffi::lua_getfield(l, -1, c"upvaluejoin".as_ptr());
+    ffi::lua_pushcclosure(l, upvaluejoin, 1);
+    ffi::lua_setfield(l, -2, c"upvaluejoin".as_ptr());
+    ffi::lua_pop(l, 1);
+}
+
+lua_functions! {
+    /// `collectgarbage`: a patch may count, but not collect: finalizers would run that nothing can stop or undo.
+    fn collectgarbage(l, context) {
+        let counts = values::bytes(l, 1) == Some(b"count");
+        if context.on_trial() && !counts {
+            ffi::lua_pushinteger(l, 0);
+            return 1;
+        }
+        call_original(l)
+    }
+
+    /// `debug.upvaluejoin`: what a patch joins is noted, to be joined back.
+    fn upvaluejoin(l, context) {
+        if context.on_trial() {
+            note_join(l);
+        }
+        call_original(l)
+    }
+
+    /// `xpcall`: see [`handle`].
+    fn xpcall(l, context) {
+        let count = ffi::lua_gettop(l);
+        ffi::luaL_checktype(l, 2, ffi::LUA_TFUNCTION);
+        if context.on_trial() {
+            ffi::lua_pushvalue(l, 2);
+            ffi::lua_pushcclosure(l, handle, 1);
+            ffi::lua_replace(l, 2);
+        }
+        // Function and handler, then what is returned first if all goes well, then the call.
+        ffi::lua_pushboolean(l, 1);
+        ffi::lua_pushvalue(l, 1);
+        ffi::lua_rotate(l, 3, 2);
+        let status = ffi::lua_pcallk(l, count - 2, ffi::LUA_MULTRET, 2, 2, Some(finished));
+        finished(l, status, 2)
+    }
+
+    /// The message handler of an `xpcall` in a patch. When the time is up an error is raised where hooks do not work any more,
+    /// so a handler that would never return must not be called then.
+    fn handle(l, context) {
+        let late = context.trial.borrow().as_ref().is_some_and(|trial| trial.late);
+        if late {
+            return 1;
+        }
+        ffi::lua_settop(l, 1);
+        call_original(l)
+    }
+}
+
+/// Calls upvalue 1 with all arguments.
+unsafe fn call_original(l: *mut lua_State) -> c_int {
+    ffi::lua_pushvalue(l, values::upvalue(1));
+    ffi::lua_insert(l, 1);
+    ffi::lua_call(l, ffi::lua_gettop(l) - 1, ffi::LUA_MULTRET);
+    ffi::lua_gettop(l)
+}
+
+/// What `xpcall` returns, behind its `skipped` first stack slots.
+unsafe extern "C-unwind" fn finished(l: *mut lua_State, status: c_int, skipped: isize) -> c_int {
+    if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
+        return ffi::lua_gettop(l) - skipped as c_int;
+    }
+    ffi::lua_pushboolean(l, 0);
+    ffi::lua_pushvalue(l, -2);
+    2
+}
+
+/// Notes the cell that upvalue (arguments 1 and 2) has now, as a closure over it, in the list of joins.
+unsafe fn note_join(l: *mut lua_State) {
+    let number = values::integer(l, 2)
+        .and_then(|n| c_int::try_from(n).ok())
+        .unwrap_or_default();
+    let is_lua_function = ffi::lua_type(l, 1) == ffi::LUA_TFUNCTION && ffi::lua_iscfunction(l, 1) == 0;
+    if !is_lua_function || ffi::lua_upvalueid(l, 1, number).is_null() {
+        // Lua's own function says what is wrong.
+        return;
+    }
+    let top = ffi::lua_gettop(l);
+    values::slot(l, Slot::Joins);
+    let joins = top + 1;
+    let length = ffi::lua_rawlen(l, joins) as i64;
+    ffi::lua_pushvalue(l, 1);
+    ffi::lua_rawseti(l, joins, length + 1);
+    ffi::lua_pushinteger(l, i64::from(number));
+    ffi::lua_rawseti(l, joins, length + 2);
+    // A function with one upvalue, which becomes the cell's second owner.
+    ffi::luaL_loadstring(l, c"local cell return function() return cell end".as_ptr());
+    ffi::lua_call(l, 0, 1);
+    ffi::lua_upvaluejoin(l, -1, 1, 1, number);
+    ffi::lua_rawseti(l, joins, length + 3);
+    ffi::lua_settop(l, top);
+}
+
+/// Joins every noted upvalue back to the cell that it had, the last first, and forgets the notes.
+///
+/// # Safety
+/// `l` is the main thread inside a protected call.
+pub unsafe fn join_back(l: *mut lua_State) {
+    let top = ffi::lua_gettop(l);
+    values::slot(l, Slot::Joins);
+    let mut place = ffi::lua_rawlen(l, -1) as i64;
+    while place >= 3 {
+        ffi::lua_settop(l, top + 1);
+        ffi::lua_rawgeti(l, -1, place - 2);
+        ffi::lua_rawgeti(l, -2, place - 1);
+        let number = values::integer(l, -1).unwrap_or_default() as c_int;
+        ffi::lua_rawgeti(l, -3, place);
+        ffi::lua_upvaluejoin(l, -3, number, -1, 1);
+        place -= 3;
+    }
+    ffi::lua_settop(l, top);
+    forget_joins(l);
+}
+
+/// Forgets the notes; how many there were.
+///
+/// # Safety
+/// As [`join_back`].
+pub unsafe fn forget_joins(l: *mut lua_State) -> u32 {
+    values::slot(l, Slot::Joins);
+    let length = ffi::lua_rawlen(l, -1) as i64;
+    for place in (1..=length).rev() {
+        ffi::lua_pushnil(l);
+        ffi::lua_rawseti(l, -2, place);
+    }
+    ffi::lua_pop(l, 1);
+    (length / 3) as u32
+}
