@@ -108,7 +108,12 @@ impl RunQueue {
         }
     }
 
-    fn running(&self) -> bool {
+    /// Whether an instance waits for a worker.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    pub(super) fn running(&self) -> bool {
         !self.stopped.load(Ordering::SeqCst)
     }
 }

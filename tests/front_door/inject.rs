@@ -1,5 +1,7 @@
 //! The console's `inject`: the same engine and the same report as for a dropped file, by hand.
 
+use std::process::Command;
+
 use crate::harness::svc::{GREETING, SVC, greet, running};
 use crate::harness::{Node, Project};
 
@@ -77,6 +79,9 @@ fn failures_are_errors() {
         "print(\"before\")\nlabel = \"half\"\nerror \"on purpose\"\n",
     );
     project.write("broken.lua", "label = \"half\"\nx = = 1\n");
+    project.write("big.lua", vec![b' '; 3 << 20]);
+    let pipe = Command::new("mkfifo").arg(project.path("pipe.lua")).status();
+    assert!(pipe.expect("mkfifo starts").success());
     for (command, said) in [
         ("inject .svc missing.lua", "missing.lua"),
         ("inject .svc raises.lua", "raises.lua:3: on purpose"),
@@ -85,6 +90,9 @@ fn failures_are_errors() {
         ("inject .nobody broken.lua", "nobody"),
         ("inject :00000999 broken.lua", "999"),
         ("inject nosuchservice broken.lua", "nosuchservice"),
+        ("inject .svc services", "services"),
+        ("inject .svc pipe.lua", "pipe.lua"),
+        ("inject .svc big.lua", "max_size"),
         ("inject .svc", ""),
         ("inject", ""),
     ] {
