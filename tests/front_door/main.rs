@@ -17,4 +17,5 @@ mod replay;
 mod runtime;
 mod start_stop;
 mod story;
+mod stuck;
 mod watcher;

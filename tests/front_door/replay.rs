@@ -1,6 +1,7 @@
 //! A restart of the node: what was active is applied again, in its order, and nothing else is.
 
 use std::thread;
+use std::time::Duration;
 
 use crate::harness::svc::{GREETING, apply, apply_well, greet, running};
 use crate::harness::{Mark, Node, Project, QUIET};
@@ -177,4 +178,35 @@ fn a_crash_right_after_the_drop_loses_nothing_and_applies_nothing_twice() {
         assert_eq!(node.ask(".svc", "\"seen\""), "once", "round {round}");
         assert_eq!(project.archived_patches("svc").len(), 1, "round {round}");
     }
+}
+
+#[test]
+fn crashes_at_any_moment_lose_nothing_and_repeat_nothing() {
+    const ROUNDS: u64 = 20;
+    let project = Project::with_svc();
+    for round in 0..ROUNDS {
+        let mut node = restart(&project, &[]);
+        project.drop_file("svc", &format!("f{round}.lua"), note(&round.to_string()));
+        // Each round ends at another moment of the patch's way; where exactly does not matter.
+        thread::sleep(Duration::from_millis(round * 2));
+        node.kill9();
+    }
+    let mut node = restart(&project, &[]);
+    let expected: Vec<u64> = (0..ROUNDS).collect();
+    node.wait_until("every patch to be live once", |node| {
+        let seen = node.ask(".svc", "\"seen\"");
+        let mut seen: Vec<u64> = seen.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+        seen.sort_unstable();
+        seen == expected
+    });
+    node.wait_until("every file to be archived once", |_| {
+        (0..ROUNDS).all(|round| !project.is_waiting("svc", &format!("f{round}.lua")))
+            && project.archived_patches("svc").len() == expected.len()
+    });
+    let applied = project
+        .journal()
+        .iter()
+        .filter(|line| line["event"] == "applied")
+        .count();
+    assert_eq!(applied, expected.len(), "applied, as the journal counts");
 }
