@@ -232,6 +232,8 @@ pub struct Replacement {
     pub new: i64,
     /// How many holders of the old function were switched.
     pub holders: u32,
+    /// A table on a suspended stack has the old function as a key, which cannot change under a traversal.
+    pub is_traversed_key: bool,
     /// Lines at which suspended coroutines are in the middle of the old function.
     pub in_flight: Vec<c_int>,
 }
@@ -248,7 +250,7 @@ pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut R
     for entry in &snapshot.entries {
         ffi::lua_settop(l, LIST);
         match entry.kind {
-            Kind::Table { pairs } => carry_table(l, *entry, pairs, replacements),
+            Kind::Table { pairs } => carry_table(l, snapshot, *entry, pairs, replacements),
             Kind::Cell { upvalue } => {
                 if let Some(replacement) = noted(l, entry.place + 1, replacements) {
                     ffi::lua_rawgeti(l, LOG, entry.place);
@@ -309,7 +311,13 @@ unsafe fn still(l: *mut lua_State, place: i64) -> bool {
     same
 }
 
-unsafe fn carry_table(l: *mut lua_State, entry: Entry, pairs: u32, replacements: &mut Replacements) {
+unsafe fn carry_table(
+    l: *mut lua_State,
+    snapshot: &Snapshot,
+    entry: Entry,
+    pairs: u32,
+    replacements: &mut Replacements,
+) {
     for pair in 0..i64::from(pairs) {
         let (key, value) = (entry.place + 2 + 2 * pair, entry.place + 3 + 2 * pair);
         if let Some(replacement) = noted(l, value, replacements) {
@@ -327,6 +335,10 @@ unsafe fn carry_table(l: *mut lua_State, entry: Entry, pairs: u32, replacements:
         if let Some(replacement) = noted(l, key, replacements) {
             ffi::lua_settop(l, LIST);
             ffi::lua_rawgeti(l, LOG, entry.place);
+            if snapshot.on_stacks.contains(&(ffi::lua_topointer(l, -1) as usize)) {
+                replacement.is_traversed_key = true;
+                continue;
+            }
             ffi::lua_rawgeti(l, LIST, replacement.new);
             ffi::lua_rawgeti(l, LOG, key);
             if ffi::lua_rawget(l, LIST + 1) != ffi::LUA_TNIL {

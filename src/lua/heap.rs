@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub entries: Vec<Entry>,
     /// Every coroutine.
     pub threads: Vec<*mut lua_State>,
+    /// Tables that suspended coroutines have on their stacks: a loop may be traversing them.
+    pub on_stacks: FxHashSet<usize>,
     seen: FxHashSet<usize>,
     /// Length of the log.
     length: i64,
@@ -276,6 +278,9 @@ unsafe fn visit_thread(l: *mut lua_State, snapshot: &mut Snapshot, thread: *mut 
 /// Takes the value on top of another thread's stack; a function is noted with the slot that it was copied from.
 unsafe fn note_stack(l: *mut lua_State, snapshot: &mut Snapshot, from: *mut lua_State, object: c_int, kind: Kind) {
     ffi::lua_xmove(from, l, 1);
+    if ffi::lua_type(l, -1) == ffi::LUA_TTABLE {
+        snapshot.on_stacks.insert(ffi::lua_topointer(l, -1) as usize);
+    }
     if ffi::lua_type(l, -1) == ffi::LUA_TFUNCTION {
         begin(l, snapshot, object, kind);
         note(l, snapshot, -1);

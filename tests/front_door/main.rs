@@ -3,6 +3,7 @@
 //! public contract only; nothing here uses the crate.
 
 mod archive;
+mod cases;
 mod console;
 mod drops;
 mod harness;

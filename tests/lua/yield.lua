@@ -1,5 +1,5 @@
--- Blocking calls from everywhere: pcall, xpcall, metamethods, iterators, coroutines' ends,
--- to-be-closed variables and sort of all places where a Rust or C frame could be in the way.
+-- Blocking calls from every place that may block: pcall, xpcall, metamethods, iterators,
+-- to-be-closed variables, modules that are being loaded.
 local skynet = require "skynet"
 local check = require "check"
 

@@ -46,6 +46,7 @@ pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     }
     let mut replacements = replacements(work, &pairs);
     changes::carry(l, &work.snapshot, &mut replacements);
+    refuse_traversed(&pairs, &replacements)?;
     tell_in_flight(work, &pairs, &replacements);
     let mut functions: Vec<((usize, usize), Pair)> = pairs.into_iter().collect();
     functions.sort_by_key(|(_, pair)| pair.line);
@@ -188,6 +189,7 @@ fn replacements(work: &mut Work<'_>, pairs: &BTreeMap<(usize, usize), Pair>) -> 
                 Replacement {
                     new: pair.place,
                     holders: 0,
+                    is_traversed_key: false,
                     in_flight: Vec::new(),
                 },
             );
@@ -195,6 +197,22 @@ fn replacements(work: &mut Work<'_>, pairs: &BTreeMap<(usize, usize), Pair>) -> 
         last = *old;
     }
     found
+}
+
+/// Changing a key of a table that a suspended loop traverses would break that loop.
+fn refuse_traversed(pairs: &BTreeMap<(usize, usize), Pair>, replacements: &Replacements) -> Step {
+    let traversed = |old: &usize| {
+        replacements
+            .get(old)
+            .is_some_and(|replacement| replacement.is_traversed_key)
+    };
+    match pairs.iter().find(|((old, _), _)| traversed(old)) {
+        Some((_, pair)) => Err(format!(
+            "a suspended loop may be traversing a table in which the function `{}` is a key; apply the patch again when it is through",
+            pair.name
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A coroutine in the middle of an old function finishes it: said with file and line.
