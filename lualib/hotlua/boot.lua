@@ -26,7 +26,7 @@ local function find_loader(name)
             return loader, extra, keep
         end
         if type(loader) == "string" then
-            tried[#tried + 1] = loader
+            tried[#tried + 1] = loader:gsub("^%s*", "\n\t", 1)
         end
     end
     error("module '" .. name .. "' not found:" .. table.concat(tried), 3)

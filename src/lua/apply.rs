@@ -116,23 +116,21 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>) -> InstanceReport {
         ran: ffi::LUA_OK,
         report: InstanceReport::new(context.handle().0, Status::Rejected),
     };
-    if context.memory.used() > context.host.config.snapshot_limit {
-        work.report
-            .warnings
-            .push("the heap is larger than hotfix.snapshot_limit".into());
-    }
     if is_live(context, patch) {
         work.report
             .warnings
             .push("these bytes were live already; they have run again".into());
     }
     let l = context.main.get();
+    let collects = ffi::lua_gc(l, ffi::LUA_GCISRUNNING) != 0;
     ffi::lua_gc(l, ffi::LUA_GCSTOP);
     match work.step(prepare) {
         Ok(()) => work.attempt(),
         Err(why) => work.blame(why),
     }
-    ffi::lua_gc(l, ffi::LUA_GCRESTART);
+    if collects {
+        ffi::lua_gc(l, ffi::LUA_GCRESTART);
+    }
     values::slot(l, Slot::Work);
     for place in 1..=WORK_PLACES {
         ffi::lua_pushnil(l);
@@ -176,9 +174,18 @@ impl Work<'_> {
     /// From here on the service is touched: whatever fails is undone.
     unsafe fn attempt(&mut self) {
         self.report.status = Status::Failed;
+        let (heap, limit) = (self.context.memory.used(), self.context.host.config.snapshot_limit);
+        if heap > limit {
+            let [heap, limit] = [heap, limit].map(|size| bytesize::ByteSize(size as u64));
+            self.report.warnings.push(format!(
+                "its heap ({heap}) is above hotfix.snapshot_limit ({limit}); all of it was written down for undoing, which took a long pause"
+            ));
+        }
         if let Err(why) = self.step(record) {
             return self.blame(format!("the heap could not be written down: {why}"));
         }
+        // A patch that answers a deferred request and then fails has not answered it.
+        let deferred = self.context.deferred.borrow().clone();
         let ran = budget::run(self);
         let trial = self.context.trial.take().unwrap_or_default();
         self.report.output = String::from_utf8_lossy(&trial.output).into_owned();
@@ -190,6 +197,7 @@ impl Work<'_> {
             Ok(()) => self.commit(trial),
             Err(why) => {
                 self.blame(why);
+                *self.context.deferred.borrow_mut() = deferred;
                 if let Err(why) = self.step(take_back) {
                     self.report.warnings.push(format!("undoing was not complete: {why}"));
                 }

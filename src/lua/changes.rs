@@ -68,11 +68,16 @@ impl Changes {
                     self.compare(l, number, Place::Cell, entry.place + 1);
                 }
                 Kind::Userdata { values } => {
-                    self.compare_metatable(l, number, *entry);
+                    self.compare_metatable(l, number, entry.place + 1);
                     for value in 1..=values {
                         ffi::lua_getiuservalue(l, LIST + 1, value);
                         self.compare(l, number, Place::UserValue(value), entry.place + 1 + i64::from(value));
                     }
+                }
+                Kind::Type { of } => {
+                    ffi::lua_settop(l, LIST);
+                    heap::push_sample(l, of);
+                    self.compare_metatable(l, number, entry.place);
                 }
                 Kind::Stack { .. } | Kind::Frame { .. } => {}
             }
@@ -110,16 +115,16 @@ impl Changes {
         self.length += 3;
     }
 
-    unsafe fn compare_metatable(&mut self, l: *mut lua_State, number: usize, entry: Entry) {
+    unsafe fn compare_metatable(&mut self, l: *mut lua_State, number: usize, noted: i64) {
         if ffi::lua_getmetatable(l, LIST + 1) == 0 {
             ffi::lua_pushboolean(l, 0);
         }
-        self.compare(l, number, Place::Metatable, entry.place + 1);
+        self.compare(l, number, Place::Metatable, noted);
     }
 
     unsafe fn compare_table(&mut self, l: *mut lua_State, number: usize, entry: Entry, pairs: u32) {
         let table = LIST + 1;
-        self.compare_metatable(l, number, entry);
+        self.compare_metatable(l, number, entry.place + 1);
         if same_pairs(l, table, entry, pairs) {
             return;
         }
@@ -175,7 +180,11 @@ impl Changes {
                     heap::push_noted(l, LIST, change.values);
                     ffi::lua_rawset(l, object);
                 }
-                (Place::Metatable, _) => {
+                (Place::Metatable, kind) => {
+                    if let Kind::Type { of } = kind {
+                        ffi::lua_settop(l, LIST);
+                        heap::push_sample(l, of);
+                    }
                     heap::push_noted(l, LIST, change.values);
                     heap::set_metatable(l, object);
                 }
@@ -281,6 +290,7 @@ pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut R
                     replacement.holders += 1;
                 }
             }
+            Kind::Type { .. } => {}
             Kind::Frame { line } => {
                 if let Some(replacement) = noted(l, entry.place + 1, replacements) {
                     replacement.in_flight.push(line);

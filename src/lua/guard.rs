@@ -1,4 +1,4 @@
-//! Three functions of Lua's own that behave differently while a patch runs, so that its limits hold and it can be undone. At any
+//! Functions of Lua's own that behave differently while a patch runs, so that its limits hold and it can be undone. At any
 //! other time they are what they always are.
 
 #![allow(
@@ -27,6 +27,9 @@ pub unsafe fn install(l: *mut lua_State) {
     ffi::lua_getfield(l, -1, c"upvaluejoin".as_ptr());
     ffi::lua_pushcclosure(l, upvaluejoin, 1);
     ffi::lua_setfield(l, -2, c"upvaluejoin".as_ptr());
+    ffi::lua_getfield(l, -1, c"sethook".as_ptr());
+    ffi::lua_pushcclosure(l, sethook, 1);
+    ffi::lua_setfield(l, -2, c"sethook".as_ptr());
     ffi::lua_pop(l, 1);
 }
 
@@ -45,6 +48,14 @@ lua_functions! {
     fn upvaluejoin(l, context) {
         if context.on_trial() {
             note_join(l);
+        }
+        call_original(l)
+    }
+
+    /// `debug.sethook`: a patch's own hook would be in the place of the one that ends it in time.
+    fn sethook(l, context) {
+        if context.on_trial() {
+            context.raise(l, format_args!("a patch may not set hooks; put it into skynet.fork, which starts once the patch is applied"));
         }
         call_original(l)
     }

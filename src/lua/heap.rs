@@ -66,6 +66,11 @@ pub enum Kind {
         /// The local's number as `lua_getlocal` counts (negative: vararg), or the stack index if it has not started.
         local: c_int,
     },
+    /// The values of one basic type (`LUA_TSTRING`, …), which share a metatable: that metatable (false if none), in the entry's place.
+    Type {
+        /// Which type.
+        of: c_int,
+    },
     /// A function that a suspended coroutine is in the middle of: the function.
     Frame {
         /// The line that it is at.
@@ -111,19 +116,39 @@ pub unsafe fn take(l: *mut lua_State, snapshot: &mut Snapshot) {
 unsafe fn push_roots(l: *mut lua_State, snapshot: &mut Snapshot) {
     ffi::lua_pushvalue(l, ffi::LUA_REGISTRYINDEX);
     found(l, snapshot);
-    // The metatables of types that have one for all values.
-    ffi::lua_pushnil(l);
-    ffi::lua_pushboolean(l, 0);
-    ffi::lua_pushinteger(l, 0);
-    ffi::lua_pushstring(l, c"".as_ptr());
-    push_nil_mark(l);
-    ffi::lua_pushcfunction(l, nothing);
-    for index in OPEN + 1..=ffi::lua_gettop(l) {
-        if ffi::lua_getmetatable(l, index) != 0 {
-            found(l, snapshot);
+    for of in [
+        ffi::LUA_TNIL,
+        ffi::LUA_TBOOLEAN,
+        ffi::LUA_TNUMBER,
+        ffi::LUA_TSTRING,
+        ffi::LUA_TLIGHTUSERDATA,
+        ffi::LUA_TFUNCTION,
+        ffi::LUA_TTHREAD,
+    ] {
+        push_sample(l, of);
+        if ffi::lua_getmetatable(l, -1) == 0 {
+            ffi::lua_pushboolean(l, 0);
         }
+        begin(l, snapshot, -1, Kind::Type { of });
+        found(l, snapshot);
     }
     ffi::lua_settop(l, OPEN);
+}
+
+/// Pushes some value of a basic type.
+///
+/// # Safety
+/// `l` is live, with room for one value.
+pub unsafe fn push_sample(l: *mut lua_State, of: c_int) {
+    match of {
+        ffi::LUA_TBOOLEAN => ffi::lua_pushboolean(l, 0),
+        ffi::LUA_TNUMBER => ffi::lua_pushinteger(l, 0),
+        ffi::LUA_TSTRING => drop(ffi::lua_pushstring(l, c"".as_ptr())),
+        ffi::LUA_TLIGHTUSERDATA => push_nil_mark(l),
+        ffi::LUA_TFUNCTION => ffi::lua_pushcfunction(l, nothing),
+        ffi::LUA_TTHREAD => drop(ffi::lua_pushthread(l)),
+        _ => ffi::lua_pushnil(l),
+    }
 }
 
 unsafe extern "C-unwind" fn nothing(_l: *mut lua_State) -> c_int {

@@ -20,6 +20,9 @@ use crate::lua::context::{self, Context, Occasion, Request};
 use crate::lua::functions::lua_functions;
 use crate::lua::values::{self, Slot};
 
+/// Stack slots that making a coroutine needs.
+pub const ROOM: i32 = 8;
+
 /// Idle coroutines that are kept for the next message.
 const POOL: usize = 64;
 
@@ -66,6 +69,12 @@ lua_functions! {
             drain(l, context);
         }
         0
+    }
+
+    /// An error object as text; its `__tostring` may raise.
+    fn describe_error(l, _context) {
+        ffi::luaL_tolstring(l, 1, std::ptr::null_mut());
+        1
     }
 
     /// Runs forks and wakeups that a patch has queued.
@@ -196,7 +205,7 @@ unsafe fn call_hook(l: *mut lua_State, context: &Context, name: &std::ffi::CStr,
 /// # Safety
 /// `l` is a live coroutine of the context's VM, inside a protected call.
 pub unsafe fn new_coroutine(l: *mut lua_State, context: &Context) -> *mut lua_State {
-    ffi::luaL_checkstack(l, 8, std::ptr::null());
+    ffi::luaL_checkstack(l, ROOM, std::ptr::null());
     values::slot(l, Slot::Coroutines);
     let idle = context.idle.borrow_mut().pop();
     let thread = match idle {
@@ -314,21 +323,10 @@ unsafe fn forgotten(l: *mut lua_State, context: &Context, request: Option<Reques
     context.deferred.borrow_mut().insert((source, session));
 }
 
-/// Reports the error on top of `l` (popped; it also lies on top of the coroutine, if it was raised there), answers for the coroutine, and closes it.
+/// Answers for a coroutine that failed, reports its error, which lies on top of `l` (popped; a copy lies on top of the coroutine if it
+/// was raised there), and closes it.
 unsafe fn fail(l: *mut lua_State, context: &Context, thread: *mut lua_State, request: Option<Request>) {
     let top = ffi::lua_gettop(l);
-    if !context.ending.get() {
-        ffi::luaL_tolstring(l, top, std::ptr::null_mut());
-        ffi::luaL_traceback(l, thread, ffi::lua_tolstring(l, -1, std::ptr::null_mut()), 0);
-        let Occasion { source, session, size } = context.occasion.get();
-        let report = values::text(l, -1).unwrap_or_default();
-        let own = context.handle().0;
-        info!(
-            handle = own,
-            "lua call [{source:x} to :{own:x} : {session} msgsz = {size}] error : {report}"
-        );
-    }
-    ffi::lua_settop(l, top);
     if let Some(Request {
         source: Some(source),
         session: session @ 1..,
@@ -343,6 +341,24 @@ unsafe fn fail(l: *mut lua_State, context: &Context, thread: *mut lua_State, req
         };
         post(context, source, error);
     }
+    if !context.ending.get() {
+        // The error may be an object whose `__tostring` fails in its turn.
+        ffi::lua_pushcfunction(l, describe_error);
+        ffi::lua_pushvalue(l, top);
+        if ffi::lua_pcall(l, 1, 1, 0) != ffi::LUA_OK {
+            ffi::lua_pop(l, 1);
+            values::push(l, b"(an error object that cannot be shown: its __tostring fails)");
+        }
+        ffi::luaL_traceback(l, thread, ffi::lua_tolstring(l, -1, std::ptr::null_mut()), 0);
+        let Occasion { source, session, size } = context.occasion.get();
+        let report = values::text(l, -1).unwrap_or_default();
+        let own = context.handle().0;
+        info!(
+            handle = own,
+            "lua call [{source:x} to :{own:x} : {session} msgsz = {size}] error : {report}"
+        );
+    }
+    ffi::lua_settop(l, top);
     // Closing runs what is to be closed; another error from there has nobody left to be told but the log.
     if ffi::lua_closethread(thread, l) != ffi::LUA_OK && !context.ending.get() {
         ffi::lua_xmove(thread, l, 1);

@@ -209,7 +209,14 @@ unsafe fn push_script(l: *mut lua_State, context: &Context) -> Result<i32, Strin
     values::slot(l, Slot::Hooks);
     values::raw_field(l, -1, c"script");
     ffi::lua_remove(l, -2);
-    match &context.host.config.preload {
+    // The node's own parts are not the user's to prepare.
+    match context
+        .host
+        .config
+        .preload
+        .as_ref()
+        .filter(|_| context.instance.identity.listed)
+    {
         Some(preload) => {
             let path = context.host.config.base.join(preload);
             vm::push_main(

@@ -121,6 +121,10 @@ fn an_endless_patch_is_stopped_and_undone() {
         "xpcall(function() while true do end end, function() while true do end end)",
         "local function again() return again() end again()",
         "repeat until pcall(error)",
+        "debug.sethook() while true do end",
+        "pcall(debug.sethook) while true do end",
+        "table.sort({ 1, 2, 3 }, function() while true do pcall(function() while true do end end) end end)",
+        "local c <close> = setmetatable({}, { __close = function() while true do end end }) while true do end",
         "for _ in function() return 1 end do end",
         "local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) while true do pcall(function() return t[1] end) end",
     ] {

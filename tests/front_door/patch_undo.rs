@@ -44,7 +44,7 @@ function command.dump()
 		"closures", n, m, debug.upvalueid(first, 1) ~= debug.upvalueid(second, 1),
 		"globals", HOARD.nested[1], rawget(_G, "FRESH"), type(print), type(tostring),
 		"libraries", string.trim, type(string.rep), type(table.remove), package.loaded.fake,
-		getmetatable("").__index == string,
+		getmetatable("") and getmetatable("").__index == string, getmetatable(1), getmetatable(nil),
 		"protocols", pcall(skynet.send, skynet.self(), "odd"),
 	}
 	local text = {}
@@ -63,7 +63,7 @@ end)
 "#;
 
 /// One row: what a patch does before it fails.
-const HARM: [&str; 22] = [
+const HARM: [&str; 24] = [
     "list[1] = \"X\" list[4] = \"Y\"",
     "table.remove(list, 2) table.insert(list, 1, \"X\") table.sort(list)",
     "for i = #list, 1, -1 do list[i] = nil end",
@@ -83,6 +83,8 @@ const HARM: [&str; 22] = [
     "HOARD.nested[1] = nil HOARD = nil FRESH = 1 print = nil tostring = nil",
     "string.trim = 1 string.rep = nil table.remove = nil package.loaded.fake = {}",
     "getmetatable(\"\").__index = {}",
+    "debug.setmetatable(\"\", nil)",
+    "debug.setmetatable(1, { __index = {} }) debug.setmetatable(nil, { __index = {} })",
     "coroutine.wrap(function() list[1] = \"X\" count = 7 end)()",
     "pcall(function() map.n = 5 error \"caught\" end)",
     "require(\"skynet\").register_protocol { name = \"odd\", id = 150, pack = function() return \"\" end }",

@@ -109,6 +109,8 @@ lua_functions! {
     pub fn coroutine(l, context) {
         ffi::luaL_checktype(l, 1, ffi::LUA_TFUNCTION);
         let count = ffi::lua_gettop(l);
+        // Before a coroutine is taken out of the pool: nothing may be lost to a jump.
+        ffi::luaL_checkstack(l, count + scheduler::ROOM, c"too many arguments".as_ptr());
         let thread = scheduler::new_coroutine(l, context);
         if ffi::lua_checkstack(thread, count) == 0 {
             context.raise(l, format_args!("too many arguments"));

@@ -39,7 +39,7 @@ pub unsafe fn run(work: &mut Work<'_>) -> Step {
     let unlimited = context
         .memory
         .set_limit(context.memory.used().saturating_add(limits.memory_limit));
-    watch_all(work, Some(watch));
+    let hooks = watch_all(work);
     let mut results = 0;
     let arguments = work.patch.args.len() as c_int;
     work.ran = ffi::lua_resume(work.runner, context.main.get(), arguments, &mut results);
@@ -47,7 +47,15 @@ pub unsafe fn run(work: &mut Work<'_>) -> Step {
     let outcome = work.step(judge);
     // Still watched: what is to be closed may be endless, too.
     ffi::lua_closethread(work.runner, context.main.get());
-    watch_all(work, None);
+    for Hooked {
+        thread,
+        hook,
+        mask,
+        count,
+    } in hooks
+    {
+        ffi::lua_sethook(thread, hook, mask, count);
+    }
     outcome
 }
 
@@ -69,12 +77,28 @@ unsafe fn make_runner(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     Ok(())
 }
 
-/// Sets or removes the hook of every coroutine that the patch could run: its own and those of the service.
-unsafe fn watch_all(work: &Work<'_>, hook: Option<ffi::lua_Hook>) {
-    let mask = if hook.is_some() { ffi::LUA_MASKCOUNT } else { 0 };
-    for &thread in work.snapshot.threads.iter().chain([&work.runner]) {
-        ffi::lua_sethook(thread, hook, mask, LOOK_EVERY);
-    }
+/// A coroutine's hook as it was.
+struct Hooked {
+    thread: *mut lua_State,
+    hook: Option<ffi::lua_Hook>,
+    mask: c_int,
+    count: c_int,
+}
+
+/// Hooks every coroutine that the patch could run: its own and those of the service. What hooks they had.
+unsafe fn watch_all(work: &Work<'_>) -> Vec<Hooked> {
+    let threads = work.snapshot.threads.iter().copied().chain([work.runner]);
+    let hook = |thread| {
+        let before = Hooked {
+            thread,
+            hook: ffi::lua_gethook(thread),
+            mask: ffi::lua_gethookmask(thread),
+            count: ffi::lua_gethookcount(thread),
+        };
+        ffi::lua_sethook(thread, Some(watch), ffi::LUA_MASKCOUNT, LOOK_EVERY);
+        before
+    };
+    threads.map(hook).collect()
 }
 
 /// Says how the run ended. Broken limits are said even where the patch caught the error: its work is not whole.
