@@ -183,22 +183,17 @@ function skynet.timeout(ti, func)
     return co
 end
 
-local function sleep_on(session, token)
+local function check_token(token)
     if sleep_session[token] ~= nil then
         error("token duplicative", 3)
     end
-    sleep_session[token] = session
-    local woken = core.suspend(session)
-    sleep_session[token] = nil
-    return woken
+    return token
 end
 
 function skynet.sleep(ti, token)
-    token = token or running()
-    if sleep_session[token] ~= nil then
-        error("token duplicative", 2)
-    end
-    if sleep_on(core.timer(ti), token) then
+    token = check_token(token or running())
+    core.may_wait()
+    if core.suspend(core.timer(ti), token) then
         return "BREAK"
     end
 end
@@ -208,7 +203,7 @@ function skynet.yield()
 end
 
 function skynet.wait(token)
-    sleep_on(core.session(), token or running())
+    core.suspend(core.session(), check_token(token or running()))
 end
 
 function skynet.wakeup(token)

@@ -68,8 +68,7 @@ function require(name)
         -- Another coroutine loads it and waits for something meanwhile.
         local session = core.session()
         entry[#entry + 1] = session
-        core.sleeping[session] = session
-        core.suspend(session)
+        core.suspend(session, session)
         return require(name)
     end
     entry = { owner = co }

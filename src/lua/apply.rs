@@ -22,7 +22,6 @@ use crate::lua::context::{Context, Trial};
 use crate::lua::functions::lua_functions;
 use crate::lua::guard;
 use crate::lua::heap::{self, Snapshot};
-use crate::lua::scheduler;
 use crate::lua::values::{self, Slot};
 use crate::patch::order::Patch;
 use crate::patch::outcome::{InstanceReport, Status};
@@ -217,7 +216,6 @@ impl Work<'_> {
         for (delay, session) in trial.timers {
             api::set_timer(self.context, delay, session);
         }
-        scheduler::protected(self.context, scheduler::drain_queues);
     }
 
     /// Takes apart a message with its traceback.
@@ -276,6 +274,9 @@ lua_functions! {
         }
         api::join_arguments(l, b"\t");
         let line = values::bytes(l, -1).unwrap_or_default();
+        if !context.withhold(line.len() + 1) {
+            context.raise(l, format_args!("not enough memory"));
+        }
         if let Some(trial) = context.trial.borrow_mut().as_mut() {
             trial.output.extend_from_slice(line);
             trial.output.push(b'\n');

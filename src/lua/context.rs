@@ -114,6 +114,8 @@ pub struct Trial {
     pub messages: Vec<(Arc<Instance>, Message)>,
     /// Timers that it set: (centiseconds, session).
     pub timers: Vec<(u64, u32)>,
+    /// How many bytes all that is, counted as memory of the VM meanwhile.
+    pub withheld: usize,
     /// When its time is up.
     pub deadline: Option<Instant>,
     /// Its time was up.
@@ -174,6 +176,15 @@ impl Context {
     /// Whether a patch runs just now.
     pub fn on_trial(&self) -> bool {
         self.trial.borrow().is_some()
+    }
+
+    /// Counts something that is withheld until the running patch is committed; false if that is more than the patch may have.
+    pub fn withhold(&self, bytes: usize) -> bool {
+        let admitted = self.memory.charge(bytes);
+        if let (true, Some(trial)) = (admitted, self.trial.borrow_mut().as_mut()) {
+            trial.withheld += bytes;
+        }
+        admitted
     }
 
     /// Raises a Lua error: `text`, behind the author's file and line. The text is kept in the context so that no Rust value is

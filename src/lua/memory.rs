@@ -37,6 +37,21 @@ impl Memory {
         self.refused.replace(false)
     }
 
+    /// The same, without forgetting it.
+    pub fn was_refused(&self) -> bool {
+        self.refused.get()
+    }
+
+    /// Counts what lies outside of the heap for this VM; false if that is too much.
+    pub fn charge(&self, bytes: usize) -> bool {
+        self.admit(0, bytes)
+    }
+
+    /// Takes back what was charged.
+    pub fn discharge(&self, bytes: usize) {
+        self.admit(bytes, 0);
+    }
+
     /// Counts a change of size; false if that is too much.
     fn admit(&self, old: usize, new: usize) -> bool {
         let wanted = self.used.get().saturating_sub(old).saturating_add(new);

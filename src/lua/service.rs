@@ -80,7 +80,11 @@ impl Service {
         };
         match order {
             Order::Apply { .. } if !context.loaded.get() => self.early.push(order),
-            Order::Apply { patch, reply } => reply(apply::apply(context, &patch)),
+            Order::Apply { patch, reply } => {
+                reply(apply::apply(context, &patch));
+                // SAFETY: as below. The forks of the patch start when it has been told.
+                unsafe { scheduler::protected(context, scheduler::drain_queues) };
+            }
             // SAFETY: the VM is open and idle between two messages.
             Order::Stop => unsafe { scheduler::protected(context, run_stop) },
         }
@@ -110,6 +114,8 @@ impl Service {
         }
         if context.ready.take() {
             apply::catch_up(context);
+            // SAFETY: the VM is open and idle between two messages.
+            unsafe { scheduler::protected(context, scheduler::drain_queues) };
             counters.started.store(true, Ordering::Release);
             if let Some(parent) = context.parent.take() {
                 parent.succeed(&context.host.node, context.handle(), true);

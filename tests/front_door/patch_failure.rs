@@ -137,13 +137,17 @@ fn an_endless_patch_is_stopped_and_undone() {
 #[test]
 fn a_patch_that_devours_memory_is_stopped_and_undone() {
     let (project, mut node) = running();
-    let summary = apply(
-        &project,
-        &mut node,
-        "label = \"half\"\nlocal hoard = {}\nwhile true do hoard[#hoard + 1] = string.rep(\"x\", 100000) .. #hoard end\n",
-    );
-    assert!(summary.starts_with("failed and undone: "), "{summary}");
-    assert_eq!(node.ask(".svc", "\"label\""), "old");
+    for greedy in [
+        "local hoard = {} while true do hoard[#hoard + 1] = string.rep(\"x\", 100000) .. #hoard end",
+        "local much = string.rep(\"x\", 1000000) while true do print(much) end",
+        "local skynet, much = require \"skynet\", string.rep(\"x\", 1000000) while true do skynet.send(skynet.self(), \"lua\", much) end",
+        "local skynet = require \"skynet\" while true do skynet.timeout(100, print) end",
+    ] {
+        let summary = apply(&project, &mut node, format!("label = \"half\"\n{greedy}\n"));
+        assert!(summary.starts_with("failed and undone: "), "{greedy}: {summary}");
+        assert!(summary.contains("hotfix.memory_limit"), "{greedy}: {summary}");
+        assert_eq!(node.ask(".svc", "\"label\""), "old", "{greedy}");
+    }
 }
 
 #[test]

@@ -80,16 +80,21 @@ unsafe fn message_kind(l: *mut lua_State, context: &Context, index: c_int) -> u8
     }
 }
 
-/// Sends, or withholds the message until the patch that sends it is committed; false if nobody lives there.
+/// Sends, or withholds the message until the patch that sends it is committed; false if nobody lives there. One that is too much to
+/// withhold is dropped: the patch has broken its limit and will be undone.
 pub fn post(context: &Context, to: Handle, message: Message) -> bool {
     let Some(instance) = context.host.node.registry().get(to) else {
         return false;
     };
-    if let Some(trial) = context.trial.borrow_mut().as_mut() {
-        trial.messages.push((instance, message));
-        return true;
+    if !context.on_trial() {
+        return context.host.node.post(&instance, message).is_ok();
     }
-    context.host.node.post(&instance, message).is_ok()
+    if context.withhold(size_of::<Message>() + message.data.len())
+        && let Some(trial) = context.trial.borrow_mut().as_mut()
+    {
+        trial.messages.push((instance, message));
+    }
+    true
 }
 
 /// The same for any destination. A patch cannot park messages: what is withheld needs a receiver.

@@ -38,6 +38,7 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"alive", message::alive),
     (c"session", wait::session),
     (c"timer", wait::timer),
+    (c"may_wait", wait::may_wait),
     (c"suspend", wait::suspend),
     (c"coroutine", wait::coroutine),
     (c"stir", wait::stir),

@@ -55,8 +55,14 @@ pub unsafe fn register_wait(l: *mut lua_State, session: u32) {
     context::of(l).waits.set(true);
 }
 
+/// What waits, in error messages.
+const WAITING: &str = "skynet.sleep (or wait, or yield)";
+/// Token of the running `suspend`.
+const TOKEN: c_int = 2;
+
 unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
     let context = context::of(l);
+    set_sleeping(l, None);
     // SAFETY: as in `message::answer_or_raise`.
     let failed = matches!(&*context.incoming.get(), Some(message) if message.kind == kind::ERROR);
     let woken = context.woken.take();
@@ -65,6 +71,19 @@ unsafe extern "C-unwind" fn resumed(l: *mut lua_State, _status: c_int, _data: is
     }
     ffi::lua_pushboolean(l, c_int::from(woken));
     1
+}
+
+/// Lets the token of the running `suspend` stand for a session, by which `wakeup` finds it, or for nothing any more.
+unsafe fn set_sleeping(l: *mut lua_State, session: Option<u32>) {
+    ffi::luaL_checkstack(l, 4, std::ptr::null());
+    values::slot(l, Slot::Sleeping);
+    ffi::lua_pushvalue(l, TOKEN);
+    match session {
+        Some(session) => ffi::lua_pushinteger(l, i64::from(session)),
+        None => ffi::lua_pushnil(l),
+    }
+    ffi::lua_rawset(l, -3);
+    ffi::lua_pop(l, 1);
 }
 
 lua_functions! {
@@ -90,17 +109,28 @@ lua_functions! {
         };
         if !withheld {
             set_timer(context, delay, session);
+        } else if !context.withhold(size_of::<(u64, u32)>()) {
+            context.raise(l, format_args!("not enough memory"));
         }
         ffi::lua_pushinteger(l, i64::from(session));
         1
     }
 
-    /// `suspend(session)` → whether it was woken before the session was answered.
+    /// `may_wait()`: raises where `suspend` would.
+    pub fn may_wait(l, context) {
+        check_can_wait(l, context, WAITING);
+        0
+    }
+
+    /// `suspend(session, token)` → whether it was woken, by its token, before the session was answered.
     pub fn suspend(l, context) {
-        check_can_wait(l, context, "skynet.sleep (or wait, or yield)");
+        check_can_wait(l, context, WAITING);
         let Some(Ok(session)) = values::integer(l, 1).map(u32::try_from) else {
             context.raise(l, format_args!("suspend needs a session"))
         };
+        ffi::luaL_checkany(l, TOKEN);
+        ffi::lua_settop(l, TOKEN);
+        set_sleeping(l, Some(session));
         register_wait(l, session);
         ffi::lua_yieldk(l, 0, 0, Some(resumed))
     }

@@ -44,6 +44,8 @@ pub unsafe fn run(work: &mut Work<'_>) -> Step {
     let arguments = work.patch.args.len() as c_int;
     work.ran = ffi::lua_resume(work.runner, context.main.get(), arguments, &mut results);
     context.memory.set_limit(unlimited);
+    let withheld = context.trial.borrow().as_ref().map_or(0, |trial| trial.withheld);
+    context.memory.discharge(withheld);
     let outcome = work.step(judge);
     // Still watched: what is to be closed may be endless, too.
     ffi::lua_closethread(work.runner, context.main.get());
@@ -105,14 +107,14 @@ unsafe fn watch_all(work: &Work<'_>) -> Vec<Hooked> {
 unsafe fn judge(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     let limits = &work.context.host.config;
     let late = work.context.trial.borrow().as_ref().is_some_and(|trial| trial.late);
-    if late {
-        let limit = format!("it ran longer than hotfix.time_limit ({:?})", limits.time_limit);
-        return Err(at_place(l, work, &limit));
-    }
     if work.context.memory.take_refused() {
         let limit = bytesize::ByteSize(limits.memory_limit as u64);
         let what = format!("it took more memory than hotfix.memory_limit ({limit})");
         return Err(at_place(l, work, &what));
+    }
+    if late {
+        let limit = format!("it ran longer than hotfix.time_limit ({:?})", limits.time_limit);
+        return Err(at_place(l, work, &limit));
     }
     match work.ran {
         ffi::LUA_OK => Ok(()),
@@ -169,7 +171,10 @@ unsafe extern "C-unwind" fn watch(l: *mut lua_State, _ar: *mut ffi::lua_Debug) {
             return;
         }
         Some(trial) => {
-            trial.late |= trial.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            // A patch that has broken its limit of memory will be undone, so it need not go on.
+            let over =
+                context.memory.was_refused() || trial.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            trial.late |= over;
             trial.late
         }
     };
