@@ -126,6 +126,29 @@ impl Node {
 
     /// Brings an instance into being. Its actor gets nothing until somebody posts to it.
     pub fn spawn(&self, spawn: Spawn, actor: impl FnOnce(Handle) -> Box<dyn Actor>) -> Arc<Instance> {
+        self.enter(spawn, actor, |_| None)
+    }
+
+    /// Brings an instance into being whose first job lies in its mailbox before anybody else can post to it.
+    pub fn spawn_with(
+        &self,
+        spawn: Spawn,
+        actor: impl FnOnce(Handle) -> Box<dyn Actor>,
+        first: impl FnOnce(&Arc<Instance>) -> Job,
+    ) -> Arc<Instance> {
+        let instance = self.enter(spawn, actor, |instance| Some(first(instance)));
+        if instance.wake_urgently() {
+            self.queue.push_urgent(instance.clone());
+        }
+        instance
+    }
+
+    fn enter(
+        &self,
+        spawn: Spawn,
+        actor: impl FnOnce(Handle) -> Box<dyn Actor>,
+        first: impl FnOnce(&Arc<Instance>) -> Option<Job>,
+    ) -> Arc<Instance> {
         *self.living.lock() += 1;
         self.registry.enter(spawn.handle, |handle| {
             let identity = Identity {
@@ -134,7 +157,12 @@ impl Node {
                 args: spawn.args,
                 listed: spawn.listed,
             };
-            Arc::new(Instance::new(identity, actor(handle)))
+            let instance = Arc::new(Instance::new(identity, actor(handle)));
+            if let Some(job) = first(&instance) {
+                // Nobody knows this mailbox yet, so it is open.
+                let _ = instance.mailbox.post_job(job);
+            }
+            instance
         })
     }
 

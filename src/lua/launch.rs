@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::actor::address::Handle;
-use crate::actor::instance::Actor;
+use crate::actor::instance::{Actor, Instance};
+use crate::actor::mailbox::Job;
 use crate::actor::node::Spawn;
 use crate::lua::host::Host;
 use crate::lua::parent::Parent;
@@ -30,15 +31,15 @@ impl Host {
             args: launch.args,
             listed: launch.own.is_none(),
         };
-        let instance = self.node.spawn(spawn, |_| Box::new(Service::new()) as Box<dyn Actor>);
-        let handle = instance.identity.handle;
-        let begin = Begin {
-            host: self.clone(),
-            instance: instance.clone(),
-            parent: launch.parent,
+        let actor = |_| Box::new(Service::new()) as Box<dyn Actor>;
+        let first = |instance: &Arc<Instance>| {
+            let begin = Begin {
+                host: self.clone(),
+                instance: instance.clone(),
+                parent: launch.parent,
+            };
+            Box::new(begin) as Job
         };
-        // A mailbox that was made just now is open, unless somebody killed its owner already, who then never begins.
-        let _ = self.node.post_job(&instance, Box::new(begin));
-        handle
+        self.node.spawn_with(spawn, actor, first).identity.handle
     }
 }

@@ -285,6 +285,9 @@ pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_Stat
 /// Keeps a coroutine that has ended for the next use, or lets it go.
 unsafe fn retire(l: *mut lua_State, context: &Context, thread: *mut lua_State, clean: bool) {
     if clean && context.idle.borrow().len() < POOL {
+        if ffi::lua_gethook(thread).is_some() {
+            ffi::lua_sethook(thread, None, 0, 0);
+        }
         context.idle.borrow_mut().push(thread);
         return;
     }
@@ -423,6 +426,8 @@ unsafe fn wake_next(l: *mut lua_State, context: &Context) -> bool {
         ffi::lua_rawseti(l, -3, session);
         context.woken.set(true);
         resume(l, context, thread);
+        // A coroutine that somebody closed by hand has not taken it.
+        context.woken.set(false);
     }
     ffi::lua_pop(l, 2);
     true

@@ -188,6 +188,9 @@ lua_functions! {
         let thread = scheduler::new_coroutine(l, context);
         match push_script(l, context) {
             Ok(count) => {
+                if ffi::lua_checkstack(thread, count) == 0 {
+                    context.raise(l, format_args!("too many arguments"));
+                }
                 ffi::lua_xmove(l, thread, count);
                 scheduler::run(l, context, thread);
             }

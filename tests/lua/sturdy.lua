@@ -20,6 +20,36 @@ check.suite(function()
 		check.equal(last, 220)
 	end)
 
+	check.case("a service with many arguments", function()
+		local words = {}
+		for i = 1, 200 do
+			words[i] = "w" .. i
+		end
+		local peer = skynet.newservice("arguments", table.unpack(words))
+		check.equal(skynet.call(peer, "lua"), 200)
+	end)
+
+	check.case("a sleeper that was closed by hand wakes nobody else", function()
+		local co = skynet.fork(function()
+			skynet.sleep(1000, "closed")
+		end)
+		skynet.sleep(0)
+		coroutine.close(co)
+		skynet.wakeup "closed"
+		check.equal(skynet.sleep(1), nil)
+		check.equal(skynet.sleep(1), nil)
+	end)
+
+	check.case("a sleep that is refused leaves its token free", function()
+		local token = {}
+		local refused = coroutine.wrap(function()
+			return pcall(skynet.sleep, 1, token)
+		end)
+		check.equal((refused()), false)
+		check.equal(skynet.wakeup(token), nil)
+		check.equal(skynet.sleep(0, token), nil)
+	end)
+
 	check.case("an error object whose __tostring fails answers its caller all the same", function()
 		local peer = skynet.newservice "odd_error"
 		local ok, why = pcall(skynet.call, peer, "lua", "odd")
