@@ -24,9 +24,10 @@ use crate::hotfix::office::Office;
 use crate::log;
 use crate::log::Printer;
 use crate::lua;
-use crate::lua::host::{Host, OpenConsole, Print};
+use crate::lua::host::{Host, OpenConsole, Outlets, Print};
 use crate::lua::launch::Launch;
 use crate::lua::parent::Parent;
+use crate::lua::service::Service;
 use crate::patch::order::Order;
 use crate::watch;
 
@@ -73,13 +74,12 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
     office.replay().map_err(|e| e.to_string())?;
     tokio::spawn(office.clone().keep_notes(notes));
     let consoles = Consoles::new(&config, &node, &office);
-    let host = Host::new(
-        workshop(&config),
-        node.clone(),
-        office.clone(),
-        print_to(printer),
-        consoles.opener(),
-    );
+    let outlets = Outlets {
+        print: print_to(printer),
+        open_console: consoles.opener(),
+        make_actor: Service::boxed,
+    };
+    let host = Host::new(workshop(&config), node.clone(), office.clone(), outlets);
     let workers = Workers::start(&node, worker_count(&config)).map_err(no_threads)?;
     launch(&host, "launcher", Some(LAUNCHER)).await?;
     launch(&host, "service_mgr", Some(SERVICE_MANAGER)).await?;

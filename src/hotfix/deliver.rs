@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing::{info, warn};
 
-use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
+use crate::hotfix::answers;
 use crate::hotfix::archive::ArchiveError;
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::office::{Books, Office};
@@ -53,8 +53,6 @@ pub struct Told {
     pub report: String,
 }
 
-/// How long no instance may answer before the others are told without it.
-const QUIET: Duration = Duration::from_secs(5);
 /// How soon trouble with the archive is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -75,7 +73,7 @@ impl Office {
             Ok(source) => self.send(&parcel, source, id, &sha256, &instances).await,
             Err(why) => instances
                 .iter()
-                .map(|i| rejected(i, format!("{}: {why}", parcel.label)))
+                .map(|i| answers::rejected(i, format!("{}: {why}", parcel.label)))
                 .collect(),
         };
         reports.sort_by_key(|report| report.handle);
@@ -152,12 +150,12 @@ impl Office {
             );
         }
         drop(answer);
-        let mut reports = gather(&mut answers, instances.len()).await;
-        let missing = missing(&reports, instances);
+        let mut reports = answers::gather(&mut answers, instances.len()).await;
+        let missing = answers::missing(&reports, instances);
         if missing.iter().any(|instance| instance.mailbox.is_open()) {
             self.await_late(&patch, answers);
         }
-        reports.extend(missing.into_iter().map(timed_out));
+        reports.extend(missing.into_iter().map(answers::timed_out));
         if for_all {
             self.settle(&patch, &reports);
         }
@@ -203,7 +201,7 @@ impl Office {
 
     /// Logs the delivery, and says it to whoever waits. What the patch printed stands above, as the instance's own words.
     fn tell(&self, parcel: &Parcel, delivery: &Delivery<'_>, diff: &str) -> Told {
-        let (speaker, output) = output_of(delivery.reports);
+        let (speaker, output) = answers::output_of(delivery.reports);
         for line in output.lines() {
             info!(handle = speaker, "{line}");
         }
@@ -279,62 +277,6 @@ impl Office {
             }
         });
     }
-}
-
-/// Waits for the answers of all instances, at most [`QUIET`] longer than the last one took.
-async fn gather(answers: &mut UnboundedReceiver<InstanceReport>, count: usize) -> Vec<InstanceReport> {
-    let mut reports = Vec::with_capacity(count);
-    while let Ok(Some(report)) = tokio::time::timeout(QUIET, answers.recv()).await {
-        reports.push(report);
-    }
-    reports
-}
-
-fn missing<'a>(reports: &[InstanceReport], instances: &'a [Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
-    let answered: std::collections::HashSet<u32> = reports.iter().map(|report| report.handle).collect();
-    instances
-        .iter()
-        .filter(|instance| !answered.contains(&instance.identity.handle.0))
-        .collect()
-}
-
-fn timed_out(instance: &Arc<Instance>) -> InstanceReport {
-    let why = if instance.mailbox.is_open() {
-        "it has been busy for 5 s; the patch is pending there and will be applied before its next message"
-    } else {
-        "it ended before the patch reached it"
-    };
-    InstanceReport {
-        status: Status::TimedOut,
-        ..rejected(instance, why.to_owned())
-    }
-}
-
-fn rejected(instance: &Arc<Instance>, why: String) -> InstanceReport {
-    InstanceReport {
-        error: Some(why),
-        ..InstanceReport::new(instance.identity.handle.0, Status::Rejected)
-    }
-}
-
-/// What the instances printed, and the first that did: once if it is the same everywhere, else with each one's handle.
-fn output_of(reports: &[InstanceReport]) -> (u32, String) {
-    let printed: Vec<&InstanceReport> = reports.iter().filter(|report| !report.output.is_empty()).collect();
-    let Some((first, rest)) = printed.split_first() else {
-        return (0, String::new());
-    };
-    if rest.iter().all(|report| report.output == first.output) {
-        return (first.handle, first.output.clone());
-    }
-    let lines = printed
-        .iter()
-        .flat_map(|report| report.output.lines().map(|line| (report.handle, line)));
-    (
-        first.handle,
-        lines
-            .map(|(handle, line)| format!("{} {line}\n", Handle(handle)))
-            .collect(),
-    )
 }
 
 fn diff_of(delivery: &Delivery<'_>, parcel: &Parcel, previous: Option<&[u8]>) -> String {

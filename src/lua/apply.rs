@@ -16,12 +16,12 @@ use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 
-use crate::lua::api;
 use crate::lua::changes::Changes;
 use crate::lua::context::{Context, Trial};
 use crate::lua::functions::lua_functions;
 use crate::lua::guard;
 use crate::lua::heap::{self, Snapshot};
+use crate::lua::outgoing;
 use crate::lua::values::{self, Slot};
 use crate::patch::order::Patch;
 use crate::patch::outcome::{InstanceReport, Status};
@@ -214,7 +214,7 @@ impl Work<'_> {
             let _ = self.context.host.node.post(&instance, message);
         }
         for (delay, session) in trial.timers {
-            api::set_timer(self.context, delay, session);
+            outgoing::set_timer(self.context, delay, session);
         }
     }
 
@@ -272,7 +272,7 @@ lua_functions! {
             ffi::lua_call(l, ffi::lua_gettop(l) - 1, 0);
             return 0;
         }
-        api::join_arguments(l, b"\t");
+        values::join_arguments(l, b"\t");
         let line = values::bytes(l, -1).unwrap_or_default();
         if !context.withhold(line.len() + 1) {
             context.raise(l, format_args!("not enough memory"));

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 use rustc_hash::{FxHashMap, FxHashSet};
+use tracing::info;
 
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
@@ -171,6 +172,13 @@ impl Context {
         };
         self.session.set(next);
         next
+    }
+
+    /// Lets the instance end after the current message.
+    pub fn end(&self) {
+        if !self.ending.replace(true) {
+            info!(handle = self.handle().0, "KILL self");
+        }
     }
 
     /// Whether a patch runs just now.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::actor::address::Handle;
+use crate::actor::instance::Actor;
 use crate::actor::node::Node;
 use crate::lua::chunks::Chunks;
 use crate::lua::parent::Parent;
@@ -41,6 +42,16 @@ pub type Print = Box<dyn Fn(Handle, &[u8]) + Send + Sync>;
 /// Opens a console: where, for which instance, and who is told.
 pub type OpenConsole = Box<dyn Fn(SocketAddr, Handle, Parent) + Send + Sync>;
 
+/// What the workshop is given to reach the rest of the house.
+pub struct Outlets {
+    /// See [`Host::print`].
+    pub print: Print,
+    /// See [`Host::open_console`].
+    pub open_console: OpenConsole,
+    /// See [`Host::make_actor`].
+    pub make_actor: fn() -> Box<dyn Actor>,
+}
+
 /// What all instances share. One per node.
 pub struct Host {
     /// Settings.
@@ -53,6 +64,8 @@ pub struct Host {
     pub print: Print,
     /// Opens a further console at an address, in the name of an instance, and tells whoever waits for it.
     pub open_console: OpenConsole,
+    /// Makes what runs behind a new mailbox.
+    pub make_actor: fn() -> Box<dyn Actor>,
     /// Every Lua file that was read, compiled.
     pub chunks: Chunks,
     env: RwLock<BTreeMap<String, String>>,
@@ -60,20 +73,15 @@ pub struct Host {
 
 impl Host {
     /// Opens the workshop.
-    pub fn new(
-        config: Config,
-        node: Arc<Node>,
-        post_room: Arc<dyn PostRoom>,
-        print: Print,
-        open_console: OpenConsole,
-    ) -> Arc<Host> {
+    pub fn new(config: Config, node: Arc<Node>, post_room: Arc<dyn PostRoom>, outlets: Outlets) -> Arc<Host> {
         let env = RwLock::new(config.env.clone());
         Arc::new(Host {
             config,
             node,
             post_room,
-            print,
-            open_console,
+            print: outlets.print,
+            open_console: outlets.open_console,
+            make_actor: outlets.make_actor,
             chunks: Chunks::default(),
             env,
         })

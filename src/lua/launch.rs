@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::actor::address::Handle;
-use crate::actor::instance::{Actor, Instance};
+use crate::actor::instance::Instance;
 use crate::actor::mailbox::Job;
 use crate::actor::node::Spawn;
 use crate::lua::host::Host;
 use crate::lua::parent::Parent;
-use crate::lua::service::{Begin, Service};
 
 /// What is to be launched.
 pub struct Launch {
@@ -22,6 +21,16 @@ pub struct Launch {
     pub own: Option<Handle>,
 }
 
+/// The first job of a new instance: everything it needs to begin.
+pub struct Begin {
+    /// What all instances share.
+    pub host: Arc<Host>,
+    /// The instance itself.
+    pub instance: Arc<Instance>,
+    /// Who waits for it.
+    pub parent: Option<Parent>,
+}
+
 impl Host {
     /// Launches an instance. It begins on a worker thread; its parent is told when its start function has returned.
     pub fn launch(self: &Arc<Self>, launch: Launch) -> Handle {
@@ -31,7 +40,6 @@ impl Host {
             args: launch.args,
             listed: launch.own.is_none(),
         };
-        let actor = |_| Box::new(Service::new()) as Box<dyn Actor>;
         let first = |instance: &Arc<Instance>| {
             let begin = Begin {
                 host: self.clone(),
@@ -40,6 +48,9 @@ impl Host {
             };
             Box::new(begin) as Job
         };
-        self.node.spawn_with(spawn, actor, first).identity.handle
+        self.node
+            .spawn_with(spawn, |_| (self.make_actor)(), first)
+            .identity
+            .handle
     }
 }

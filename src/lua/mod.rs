@@ -2,7 +2,7 @@
 //! (the safe one costs two to five times as much per message).
 //!
 //! Reading order: [`host`] is what all VMs share, [`launch`] brings one into being, [`service`] is the actor around it,
-//! [`scheduler`] runs its coroutines, `api` is what Lua can call, [`codec`] packs values; [`apply`] carries out a patch.
+//! [`scheduler`] and [`coroutines`] run it, `api` is what Lua can call, [`codec`] packs values; [`apply`] carries out a patch.
 //!
 //! The rules of raw Lua, which every file here keeps and every `# Safety` section refers to:
 //! - A Lua error is a jump. What may raise is only called inside `lua_pcall` or `lua_resume`, and no Rust value that needs dropping is
@@ -16,6 +16,7 @@ pub mod changes;
 pub mod chunks;
 pub mod codec;
 pub mod context;
+pub mod coroutines;
 pub mod files;
 pub mod functions;
 pub mod guard;
@@ -25,6 +26,7 @@ pub mod launch;
 pub mod layout;
 pub mod library;
 pub mod memory;
+pub mod outgoing;
 pub mod parent;
 pub mod scheduler;
 pub mod service;

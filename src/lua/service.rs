@@ -5,36 +5,24 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mlua::ffi::{self, lua_State};
 use tracing::info;
 
 use crate::actor::address::Handle;
-use crate::actor::instance::{Actor, Instance, Next};
+use crate::actor::instance::{Actor, Next};
 use crate::actor::mailbox::Job;
 use crate::actor::message::Message;
-use crate::lua::api;
 use crate::lua::apply;
 use crate::lua::context::Context;
+use crate::lua::coroutines;
 use crate::lua::functions::lua_functions;
-use crate::lua::host::Host;
-use crate::lua::parent::Parent;
+use crate::lua::launch::Begin;
 use crate::lua::scheduler;
 use crate::lua::values::{self, Slot};
 use crate::lua::vm;
 use crate::patch::order::Order;
-
-/// The first job of a new instance: everything it needs to begin.
-pub struct Begin {
-    /// What all instances share.
-    pub host: Arc<Host>,
-    /// The instance itself.
-    pub instance: Arc<Instance>,
-    /// Who waits for it.
-    pub parent: Option<Parent>,
-}
 
 /// One instance of a Lua service.
 pub struct Service {
@@ -51,12 +39,12 @@ unsafe impl Send for Service {}
 
 impl Service {
     /// An instance that has not begun.
-    pub fn new() -> Service {
-        Service {
+    pub fn boxed() -> Box<dyn Actor> {
+        Box::new(Service {
             context: None,
             early: Vec::new(),
             announced: false,
-        }
+        })
     }
 
     fn begin(&mut self, begin: Begin) -> Next {
@@ -125,12 +113,6 @@ impl Service {
     }
 }
 
-impl Default for Service {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Actor for Service {
     fn message(&mut self, message: Message) -> Next {
         let Some(context) = self.context.as_deref() else {
@@ -179,13 +161,13 @@ fn fail_to_load(context: &Context, why: String) {
     if let Some(parent) = context.parent.take() {
         parent.fail(&context.host.node, context.handle(), why);
     }
-    api::end_self(context);
+    context.end();
 }
 
 lua_functions! {
     /// Runs the service's script, after the preload file, in a coroutine.
     fn run_script(l, context) {
-        let thread = scheduler::new_coroutine(l, context);
+        let thread = coroutines::new_coroutine(l, context);
         match push_script(l, context) {
             Ok(count) => {
                 if ffi::lua_checkstack(thread, count) == 0 {
@@ -201,7 +183,7 @@ lua_functions! {
 
     /// Runs what the service registered for the end of the node.
     fn run_stop(l, context) {
-        let thread = scheduler::new_coroutine(l, context);
+        let thread = coroutines::new_coroutine(l, context);
         values::slot(l, Slot::Hooks);
         values::raw_field(l, -1, c"stop");
         ffi::lua_xmove(l, thread, 1);

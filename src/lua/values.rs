@@ -81,6 +81,22 @@ pub fn upvalue(number: c_int) -> c_int {
     ffi::LUA_REGISTRYINDEX - number
 }
 
+/// Pushes the arguments' `tostring`s, each behind the one before with `separator` between them, as one string.
+///
+/// # Safety
+/// `l` is a live coroutine inside a function that Lua called. Raises Lua errors.
+pub unsafe fn join_arguments(l: *mut lua_State, separator: &[u8]) {
+    let count = ffi::lua_gettop(l);
+    ffi::luaL_checkstack(l, 2 * count + 2, std::ptr::null());
+    for index in 1..=count {
+        if index > 1 {
+            push(l, separator);
+        }
+        ffi::luaL_tolstring(l, index, std::ptr::null_mut());
+    }
+    ffi::lua_concat(l, (2 * count - 1).max(0));
+}
+
 /// Registry slots that hold the tables which Lua's side and ours both use.
 #[derive(Clone, Copy)]
 #[repr(i32)]

@@ -75,13 +75,6 @@ unsafe fn refuse_on_trial(l: *mut lua_State, context: &Context, what: &str) {
     }
 }
 
-/// Lets the instance end after the current message.
-pub fn end_self(context: &Context) {
-    if !context.ending.replace(true) {
-        info!(handle = context.handle().0, "KILL self");
-    }
-}
-
 lua_functions! {
     /// `newservice(name, ...)` → its handle when its start function has returned; nil if it has ended by itself in there.
     pub fn newservice(l, context) {
@@ -140,14 +133,14 @@ lua_functions! {
         if let Some(parent) = context.parent.take() {
             parent.fail(&context.host.node, context.handle(), why);
         }
-        end_self(context);
+        context.end();
         0
     }
 
     /// `exit()`: ends this instance; never returns to a coroutine of the scheduler's.
     pub fn exit(l, context) {
         refuse_on_trial(l, context, "end its service");
-        end_self(context);
+        context.end();
         if context.running.get() == l && ffi::lua_isyieldable(l) != 0 {
             context.waits.set(true);
             return ffi::lua_yieldk(l, 0, 0, None);

@@ -16,6 +16,7 @@ use crate::lua::api::wait::{check_can_wait, register_wait};
 use crate::lua::codec;
 use crate::lua::context::{self, Context, Request};
 use crate::lua::functions::lua_functions;
+use crate::lua::outgoing::post;
 use crate::lua::values;
 
 /// Where a message is to go.
@@ -80,24 +81,7 @@ unsafe fn message_kind(l: *mut lua_State, context: &Context, index: c_int) -> u8
     }
 }
 
-/// Sends, or withholds the message until the patch that sends it is committed; false if nobody lives there. One that is too much to
-/// withhold is dropped: the patch has broken its limit and will be undone.
-pub fn post(context: &Context, to: Handle, message: Message) -> bool {
-    let Some(instance) = context.host.node.registry().get(to) else {
-        return false;
-    };
-    if !context.on_trial() {
-        return context.host.node.post(&instance, message).is_ok();
-    }
-    if context.withhold(size_of::<Message>() + message.data.len())
-        && let Some(trial) = context.trial.borrow_mut().as_mut()
-    {
-        trial.messages.push((instance, message));
-    }
-    true
-}
-
-/// The same for any destination. A patch cannot park messages: what is withheld needs a receiver.
+/// Sends to any destination. A patch cannot park messages: what is withheld needs a receiver.
 fn post_to(context: &Context, to: &Destination<'_>, message: Message) -> bool {
     match to {
         Destination::Instance(handle) => post(context, *handle, message),

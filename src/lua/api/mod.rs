@@ -90,10 +90,7 @@ pub unsafe fn push_core(l: *mut lua_State) {
     }
 }
 
-pub use life::end_self;
-pub use message::post;
-pub use node::{join_arguments, print};
-pub use wait::set_timer;
+pub use node::print;
 
 /// The standard `unpack`, by which the scheduler knows that it need not ask Lua.
 pub const UNPACK: lua_CFunction = buffers::unpack;

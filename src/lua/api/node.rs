@@ -16,26 +16,10 @@ use crate::lua::context::Context;
 use crate::lua::functions::lua_functions;
 use crate::lua::values;
 
-/// Pushes the arguments' `tostring`s, each behind the one before with `separator` between them, as one string.
-///
-/// # Safety
-/// `l` is a live coroutine inside a function that Lua called. Raises Lua errors.
-pub unsafe fn join_arguments(l: *mut lua_State, separator: &[u8]) {
-    let count = ffi::lua_gettop(l);
-    ffi::luaL_checkstack(l, 2 * count + 2, std::ptr::null());
-    for index in 1..=count {
-        if index > 1 {
-            values::push(l, separator);
-        }
-        ffi::luaL_tolstring(l, index, std::ptr::null_mut());
-    }
-    ffi::lua_concat(l, (2 * count - 1).max(0));
-}
-
 lua_functions! {
     /// `print(...)`: one whole line to the node's output.
     pub fn print(l, context) {
-        join_arguments(l, b"\t");
+        values::join_arguments(l, b"\t");
         values::push(l, b"\n");
         ffi::lua_concat(l, 2);
         (context.host.print)(context.handle(), values::bytes(l, -1).unwrap_or_default());
@@ -91,7 +75,7 @@ lua_functions! {
         if ffi::lua_gettop(l) == 0 {
             ffi::lua_pushnil(l);
         }
-        join_arguments(l, b" ");
+        values::join_arguments(l, b" ");
         let text = String::from_utf8_lossy(values::bytes(l, -1).unwrap_or_default());
         info!(handle = context.handle().0, "{text}");
         0

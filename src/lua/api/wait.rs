@@ -9,10 +9,11 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use crate::actor::message::{Message, kind};
+use crate::actor::message::kind;
 use crate::lua::context::{self, Context};
+use crate::lua::coroutines;
 use crate::lua::functions::lua_functions;
-use crate::lua::scheduler;
+use crate::lua::outgoing::set_timer;
 use crate::lua::values::{self, Slot};
 
 /// Raises unless the running function may wait: it must be in a coroutine of the scheduler's, and no patch.
@@ -140,8 +141,8 @@ lua_functions! {
         ffi::luaL_checktype(l, 1, ffi::LUA_TFUNCTION);
         let count = ffi::lua_gettop(l);
         // Before a coroutine is taken out of the pool: nothing may be lost to a jump.
-        ffi::luaL_checkstack(l, count + scheduler::ROOM, c"too many arguments".as_ptr());
-        let thread = scheduler::new_coroutine(l, context);
+        ffi::luaL_checkstack(l, count + coroutines::ROOM, c"too many arguments".as_ptr());
+        let thread = coroutines::new_coroutine(l, context);
         if ffi::lua_checkstack(thread, count) == 0 {
             context.raise(l, format_args!("too many arguments"));
         }
@@ -158,21 +159,4 @@ lua_functions! {
         context.stirred.set(true);
         0
     }
-}
-
-/// Sets a timer of this instance; one that is due at once goes to the end of its own queue.
-pub fn set_timer(context: &Context, delay: u64, session: u32) {
-    let node = &context.host.node;
-    if delay > 0 {
-        node.set_timer(delay, context.handle(), session);
-        return;
-    }
-    let message = Message {
-        source: None,
-        session,
-        kind: kind::RESPONSE,
-        data: Box::default(),
-    };
-    // A service that is ending has no use for its timers.
-    let _ = node.post(&context.instance, message);
 }
