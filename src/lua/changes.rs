@@ -285,15 +285,20 @@ pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut R
                 if let Some(replacement) = noted(l, entry.place + 1, replacements) {
                     ffi::lua_rawgeti(l, LOG, entry.place);
                     let thread = ffi::lua_tothread(l, -1);
-                    ffi::lua_rawgeti(l, LIST, replacement.new);
-                    heap::set_stack(l, thread, level, local);
-                    replacement.holders += 1;
+                    if heap::push_stack(l, thread, level, local) && still(l, entry.place + 1) {
+                        ffi::lua_rawgeti(l, LIST, replacement.new);
+                        heap::set_stack(l, thread, level, local);
+                        replacement.holders += 1;
+                    }
                 }
             }
             Kind::Type { .. } => {}
-            Kind::Frame { line } => {
+            Kind::Frame { level } => {
                 if let Some(replacement) = noted(l, entry.place + 1, replacements) {
-                    replacement.in_flight.push(line);
+                    ffi::lua_rawgeti(l, LOG, entry.place);
+                    let thread = ffi::lua_tothread(l, -1);
+                    ffi::lua_rawgeti(l, LOG, entry.place + 1);
+                    replacement.in_flight.extend(heap::line_in(l, thread, level));
                 }
             }
         }

@@ -195,6 +195,17 @@ impl Context {
         admitted
     }
 
+    /// Raises while a patch runs: what cannot be withheld nor undone must wait until it is committed.
+    ///
+    /// # Safety
+    /// As [`Context::raise`].
+    pub unsafe fn refuse_on_trial(&self, l: *mut lua_State, what: &str) {
+        if self.on_trial() {
+            let instead = "put it into skynet.fork, which starts once the patch is applied";
+            self.raise(l, format_args!("a patch may not {what}; {instead}"));
+        }
+    }
+
     /// Raises a Lua error: `text`, behind the author's file and line. The text is kept in the context so that no Rust value is
     /// skipped by the jump.
     ///

@@ -41,7 +41,7 @@ lua_functions! {
             ffi::lua_pushinteger(l, 0);
             return 1;
         }
-        call_original(l)
+        original(l)
     }
 
     /// `debug.upvaluejoin`: what a patch joins is noted, to be joined back.
@@ -49,15 +49,13 @@ lua_functions! {
         if context.on_trial() {
             note_join(l);
         }
-        call_original(l)
+        original(l)
     }
 
     /// `debug.sethook`: a patch's own hook would be in the place of the one that ends it in time.
     fn sethook(l, context) {
-        if context.on_trial() {
-            context.raise(l, format_args!("a patch may not set hooks; put it into skynet.fork, which starts once the patch is applied"));
-        }
-        call_original(l)
+        context.refuse_on_trial(l, "set hooks");
+        original(l)
     }
 
     /// `xpcall`: see [`handle`].
@@ -85,16 +83,16 @@ lua_functions! {
             return 1;
         }
         ffi::lua_settop(l, 1);
-        call_original(l)
+        ffi::lua_pushvalue(l, values::upvalue(1));
+        ffi::lua_insert(l, 1);
+        ffi::lua_call(l, 1, ffi::LUA_MULTRET);
+        ffi::lua_gettop(l)
     }
 }
 
-/// Calls upvalue 1 with all arguments.
-unsafe fn call_original(l: *mut lua_State) -> c_int {
-    ffi::lua_pushvalue(l, values::upvalue(1));
-    ffi::lua_insert(l, 1);
-    ffi::lua_call(l, ffi::lua_gettop(l) - 1, ffi::LUA_MULTRET);
-    ffi::lua_gettop(l)
+/// Goes on as the guarded function itself, which is upvalue 1, in the same frame: its own errors name it, and the caller's line.
+unsafe fn original(l: *mut lua_State) -> c_int {
+    ffi::lua_tocfunction(l, values::upvalue(1)).map_or(0, |function| function(l))
 }
 
 /// What `xpcall` returns, behind its `skipped` first stack slots.

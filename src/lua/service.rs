@@ -105,8 +105,13 @@ impl Service {
             // SAFETY: the VM is open and idle between two messages.
             unsafe { scheduler::protected(context, scheduler::drain_queues) };
             counters.started.store(true, Ordering::Release);
+            // A patch may have ended it just now.
+            let alive = !context.ending.get();
             if let Some(parent) = context.parent.take() {
-                parent.succeed(&context.host.node, context.handle(), true);
+                parent.succeed(&context.host.node, context.handle(), alive);
+            }
+            if !alive {
+                return Next::End;
             }
         }
         Next::Continue

@@ -193,6 +193,16 @@ const CASES: &[Case] = &[
         gives: "new 7 new",
     },
     Case {
+        name: "a coroutine that the patch has resumed is left where it went",
+        before: "local function work() return 'old' end\n\
+                 M.held = coroutine.wrap(function() local a = work coroutine.yield() a = nil coroutine.yield() return type(a) end)\n\
+                 M.held() RESUME = M.held",
+        first: "",
+        patch: "RESUME()\nfunction work() return 'new' end",
+        then: "M.held()",
+        gives: "nil",
+    },
+    Case {
         name: "a fork that has not started and a coroutine that holds the function in a local",
         before: "local function work() return 'old' end\n\
                  local held = coroutine.wrap(function(f) while true do coroutine.yield(f()) end end)\nheld(work)\nM.held = held",

@@ -50,6 +50,15 @@ check.suite(function()
 		check.equal(skynet.sleep(0, token), nil)
 	end)
 
+	check.case("errors of guarded functions name the caller's line", function()
+		local _, why = pcall(function() collectgarbage "nonsense" end)
+		check.ok(why:find("sturdy.lua:%d+: bad argument #1 to 'collectgarbage'"), why)
+		check.equal(type(collectgarbage "count"), "number")
+		check.equal(collectgarbage(), 0)
+		check.equal(select("#", xpcall(function(...) return ... end, print, 1, nil, nil)), 4)
+		check.equal(select(2, xpcall(error, function(e) return "handled " .. e end, "x", 0)), "handled x")
+	end)
+
 	check.case("an error object whose __tostring fails answers its caller all the same", function()
 		local peer = skynet.newservice "odd_error"
 		local ok, why = pcall(skynet.call, peer, "lua", "odd")

@@ -66,15 +66,6 @@ unsafe extern "C-unwind" fn launched(l: *mut lua_State, _status: c_int, _data: i
     }
 }
 
-unsafe fn refuse_on_trial(l: *mut lua_State, context: &Context, what: &str) {
-    if context.on_trial() {
-        context.raise(
-            l,
-            format_args!("a patch may not {what}; put it into skynet.fork, which starts once the patch is applied"),
-        );
-    }
-}
-
 lua_functions! {
     /// `newservice(name, ...)` → its handle when its start function has returned; nil if it has ended by itself in there.
     pub fn newservice(l, context) {
@@ -103,7 +94,7 @@ lua_functions! {
 
     /// `launch(name, ...)` → its handle at once.
     pub fn launch(l, context) {
-        refuse_on_trial(l, context, "launch a service");
+        context.refuse_on_trial(l, "launch a service");
         let Some(handle) = launch_words(l, context, None) else { return 0 };
         ffi::lua_pushinteger(l, i64::from(handle.0));
         1
@@ -139,7 +130,7 @@ lua_functions! {
 
     /// `exit()`: ends this instance; never returns to a coroutine of the scheduler's.
     pub fn exit(l, context) {
-        refuse_on_trial(l, context, "end its service");
+        context.refuse_on_trial(l, "end its service");
         context.end();
         if context.running.get() == l && ffi::lua_isyieldable(l) != 0 {
             context.waits.set(true);
@@ -150,7 +141,7 @@ lua_functions! {
 
     /// `kill(handle)` → whether it lived.
     pub fn kill(l, context) {
-        refuse_on_trial(l, context, "kill a service");
+        context.refuse_on_trial(l, "kill a service");
         let handle = Handle(u32::try_from(values::integer(l, 1).unwrap_or_default()).unwrap_or_default());
         let killed = context.host.node.kill(handle);
         if killed {
@@ -162,7 +153,7 @@ lua_functions! {
 
     /// `abort([code])`: ends the node, with this exit code.
     pub fn abort(l, context) {
-        refuse_on_trial(l, context, "stop the node");
+        context.refuse_on_trial(l, "stop the node");
         let code = values::integer(l, 1).unwrap_or_default();
         context.host.node.request_stop(u8::try_from(code).unwrap_or(1));
         0
@@ -170,6 +161,7 @@ lua_functions! {
 
     /// `name(name, handle)` → whether it was free.
     pub fn name(l, context) {
+        context.refuse_on_trial(l, "give a name");
         let Some(Ok(handle)) = values::integer(l, 2).map(u32::try_from) else {
             context.raise(l, format_args!("a name is given to a handle"))
         };

@@ -44,6 +44,7 @@ lua_functions! {
 
     /// `setenv(key, value)` → whether the key was free.
     pub fn setenv(l, context) {
+        context.refuse_on_trial(l, "set the environment");
         let free = {
             let (key, value) = (values::text(l, 1).unwrap_or_default(), values::text(l, 2).unwrap_or_default());
             context.host.setenv(&key, &value)
