@@ -104,6 +104,8 @@ pub(super) enum Turn {
 const QUEUED: u8 = 1;
 /// `turn` bit: a worker runs it.
 const RUNNING: u8 = 2;
+/// For how many messages there is room between two turns; more, after a flood, is given back.
+const BATCH_MAX: usize = 4096;
 /// Messages in one turn, before others get theirs.
 const TURN_LENGTH: usize = 64;
 
@@ -184,6 +186,9 @@ impl Instance {
         }
         if !self.mailbox.is_open() {
             return Turn::Ended(self.end(slot, batch));
+        }
+        if batch.is_empty() && batch.capacity() > BATCH_MAX {
+            batch.shrink_to(BATCH_MAX);
         }
         if batch.is_empty() && !self.mailbox.has_work() {
             Turn::Over

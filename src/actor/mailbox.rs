@@ -67,6 +67,7 @@ impl Mailbox {
     pub fn take_messages(&self, batch: &mut VecDeque<Message>) {
         let mut lanes = self.lanes.lock();
         if batch.is_empty() {
+            // The two buffers change places; one that a flood has grown shrinks in the turn that empties it.
             std::mem::swap(batch, &mut lanes.messages);
         } else {
             batch.append(&mut lanes.messages);

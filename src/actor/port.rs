@@ -79,6 +79,10 @@ impl Port {
             kind,
             data,
         };
+        if !self.instance.mailbox.is_open() {
+            self.pending.lock().waiting.remove(&session);
+            return Err(AskError::Failed);
+        }
         if self.node.send(to, message).is_err() {
             self.pending.lock().waiting.remove(&session);
             return Err(AskError::NoInstance(to));
@@ -112,6 +116,8 @@ impl Actor for Answers {
     }
 
     fn end(&mut self) -> Vec<(Handle, u32)> {
+        // Whoever still waits learns that no answer will come.
+        self.0.lock().waiting.clear();
         Vec::new()
     }
 }

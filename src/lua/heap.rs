@@ -2,7 +2,7 @@
 //! record a change is seen, undone, or carried to every holder. Only raw access: no metamethod of the program runs.
 //!
 //! The record lies in a Lua array (the log), since only Lua values keep objects alive; [`Snapshot`] knows what stands where.
-//! The collector is stopped meanwhile, so no address is reused.
+//! The collector is stopped meanwhile; even so Lua collects when memory runs out, and only what is in the log keeps its address then.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
@@ -257,6 +257,8 @@ unsafe fn visit_userdata(l: *mut lua_State, snapshot: &mut Snapshot, object: c_i
 }
 
 unsafe fn visit_thread(l: *mut lua_State, snapshot: &mut Snapshot, thread: *mut lua_State, object: c_int) {
+    // In the log, where nothing can collect it.
+    note(l, snapshot, object);
     snapshot.threads.push(thread);
     if ffi::lua_checkstack(thread, 4) == 0 {
         return;

@@ -21,6 +21,9 @@ use crate::lua::functions::lua_functions;
 use crate::lua::outgoing::post;
 use crate::lua::values::{self, Slot};
 
+/// How many bytes of the packing buffer are kept from one message to the next.
+const SCRATCH_MAX: usize = 64 * 1024;
+
 /// Handles one message: the whole turn of this instance until everything that it set going has suspended.
 ///
 /// # Safety
@@ -35,7 +38,11 @@ pub unsafe fn handle(context: &Context, message: Message) {
     *context.incoming.get() = Some(message);
     protected(context, dispatch);
     *context.incoming.get() = None;
-    (*context.scratch.get()).clear();
+    let scratch = &mut *context.scratch.get();
+    scratch.clear();
+    if scratch.capacity() > SCRATCH_MAX {
+        scratch.shrink_to(SCRATCH_MAX);
+    }
 }
 
 /// Calls a function of ours under Lua's protection; what escapes is logged.

@@ -143,7 +143,9 @@ lua_functions! {
     pub fn kill(l, context) {
         context.refuse_on_trial(l, "kill a service");
         let handle = Handle(u32::try_from(values::integer(l, 1).unwrap_or_default()).unwrap_or_default());
-        let killed = context.host.node.kill(handle);
+        let node = &context.host.node;
+        // The node's own parts are not for services to end.
+        let killed = node.registry().get(handle).is_some_and(|found| found.identity.listed) && node.kill(handle);
         if killed {
             info!(handle = context.handle().0, "KILL :{:x}", handle.0);
         }
