@@ -191,14 +191,13 @@ impl Node {
         }
     }
 
-    /// Gives a name to a handle, and what was sent to that name before; false if the name is taken.
+    /// Gives a name to a living instance, and what was sent to that name before; false if nobody has that handle, or the name is taken.
     pub fn name(&self, name: &str, handle: Handle) -> bool {
-        let Some(parked) = self.registry.name(name, handle) else {
+        let Some((instance, posted)) = self.registry.name(name, handle) else {
             return false;
         };
-        for message in parked {
-            // The owner may have ended just now, as with any message.
-            let _ = self.send(handle, message);
+        if posted > 0 && instance.wake() {
+            self.queue.push(instance);
         }
         true
     }

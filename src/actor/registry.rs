@@ -116,16 +116,24 @@ impl Registry {
             .unwrap_or_default()
     }
 
-    /// Gives a name (`.db`, `SIMPLEDB`) to a handle: the messages that were parked for it. `None` if the name is taken, which keeps
-    /// its first owner.
-    pub fn name(&self, name: &str, handle: Handle) -> Option<Vec<Message>> {
+    /// Gives a name (`.db`, `SIMPLEDB`) to a living instance, and posts what was parked for that name: the instance, and how many
+    /// messages it got. `None` if nobody has that handle, or if the name is taken, which keeps its first owner.
+    pub fn name(&self, name: &str, handle: Handle) -> Option<(Arc<Instance>, usize)> {
         let mut inner = self.inner.write();
+        let instance = inner.slots[inner.slot(handle)].clone();
+        let instance = instance.filter(|instance| instance.identity.handle == handle)?;
         if inner.names.contains_key(name) {
             return None;
         }
         inner.names.insert(name.to_owned(), handle);
         inner.named.entry(handle).or_default().push(name.to_owned());
-        Some(inner.parked.remove(name).unwrap_or_default())
+        // Before anybody finds the name: messages of one sender keep their order.
+        let parked = inner.parked.remove(name).unwrap_or_default();
+        let posted = parked
+            .into_iter()
+            .filter_map(|message| instance.mailbox.post(message).ok())
+            .count();
+        Some((instance, posted))
     }
 
     /// The handle behind a name that the whole network would share (one without a dot), or else keeps the message until somebody

@@ -91,7 +91,12 @@ impl Crew {
             }
             crew.workers.lock().retain(|other| !Arc::ptr_eq(other, &own));
         };
-        std::thread::Builder::new().name("worker".into()).spawn(work).map(drop)
+        let started = std::thread::Builder::new().name("worker".into()).spawn(work);
+        if started.is_err() {
+            // The newest is the one that never came.
+            self.workers.lock().pop();
+        }
+        started.map(drop)
     }
 
     fn run(&self, worker: &Worker, instance: Arc<Instance>) {

@@ -122,16 +122,23 @@ lua_functions! {
         0
     }
 
-    /// Closes every coroutine of the scheduler's.
+    /// Closes every coroutine of the scheduler's. What is to be closed may make others meanwhile; they never run.
     fn close_coroutines(l, _context) {
         values::slot(l, Slot::Coroutines);
+        ffi::lua_newtable(l);
+        let mut count = 0;
         ffi::lua_pushnil(l);
-        while ffi::lua_next(l, -2) != 0 {
+        while ffi::lua_next(l, 1) != 0 {
+            count += 1;
+            ffi::lua_rawseti(l, 2, count);
+        }
+        for number in 1..=count {
+            ffi::lua_rawgeti(l, 2, number);
             let thread = ffi::lua_tothread(l, -1);
             if !thread.is_null() {
                 ffi::lua_closethread(thread, l);
             }
-            ffi::lua_pop(l, 1);
+            ffi::lua_settop(l, 2);
         }
         0
     }

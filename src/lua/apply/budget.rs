@@ -43,12 +43,14 @@ pub unsafe fn run(work: &mut Work<'_>) -> Step {
     let mut results = 0;
     let arguments = work.patch.args.len() as c_int;
     work.ran = ffi::lua_resume(work.runner, context.main.get(), arguments, &mut results);
+    let limited = context.memory.set_limit(unlimited);
+    let outcome = work.step(judge);
+    // Still watched and limited: what is to be closed may be endless, too.
+    context.memory.set_limit(limited);
+    ffi::lua_closethread(work.runner, context.main.get());
     context.memory.set_limit(unlimited);
     let withheld = context.trial.borrow().as_ref().map_or(0, |trial| trial.withheld);
     context.memory.discharge(withheld);
-    let outcome = work.step(judge);
-    // Still watched: what is to be closed may be endless, too.
-    ffi::lua_closethread(work.runner, context.main.get());
     for Hooked {
         thread,
         hook,
