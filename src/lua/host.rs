@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -66,6 +66,8 @@ pub struct Host {
     pub open_console: OpenConsole,
     /// Makes what runs behind a new mailbox.
     pub make_actor: fn() -> Box<dyn Actor>,
+    /// Whether [`crate::lua::layout`] fits the Lua that runs here: proved in the first VM.
+    pub layout_fits: OnceLock<bool>,
     /// Every Lua file that was read, compiled.
     pub chunks: Chunks,
     env: RwLock<BTreeMap<String, String>>,
@@ -82,6 +84,7 @@ impl Host {
             print: outlets.print,
             open_console: outlets.open_console,
             make_actor: outlets.make_actor,
+            layout_fits: OnceLock::new(),
             chunks: Chunks::default(),
             env,
         })

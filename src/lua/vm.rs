@@ -16,6 +16,7 @@ use crate::lua::files::Files;
 use crate::lua::functions::lua_functions;
 use crate::lua::guard;
 use crate::lua::host::Host;
+use crate::lua::layout;
 use crate::lua::library;
 use crate::lua::memory::{Memory, allocate};
 use crate::lua::scheduler;
@@ -67,6 +68,14 @@ pub unsafe fn close(context: &Context) {
 lua_functions! {
     /// Gives a new VM its libraries, its tables and its boot code.
     fn furnish(l, context) {
+        if context.host.layout_fits.get().is_none() {
+            let fits = layout::check(l);
+            // Several first VMs may prove the same.
+            let _ = context.host.layout_fits.set(fits);
+        }
+        if context.host.layout_fits.get() != Some(&true) {
+            context.raise(l, format_args!("this Lua keeps its functions in another way than hotlua knows; build with the vendored Lua 5.5"));
+        }
         ffi::luaL_openlibs(l);
         for number in 0..SLOTS {
             ffi::lua_newtable(l);
