@@ -1,7 +1,7 @@
 //! One running instance of a service: its mailbox, its turn on a worker thread, and what others may know about it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -70,19 +70,13 @@ pub struct Instance {
     body: Mutex<Body>,
 }
 
-/// What `stat` and `list` tell, readable from any thread.
+/// What `stat` tells, readable from any thread.
 #[derive(Default)]
 pub struct Counters {
     /// Messages handled.
     pub messages: AtomicU64,
     /// Time spent in handling, in nanoseconds.
     pub busy_ns: AtomicU64,
-    /// Bytes of its Lua heap.
-    pub memory: AtomicUsize,
-    /// Coroutines that wait for something.
-    pub tasks: AtomicUsize,
-    /// Whether the start function has returned (or there is none).
-    pub started: AtomicBool,
 }
 
 struct Body {

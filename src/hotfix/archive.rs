@@ -36,6 +36,11 @@ pub struct Archive {
 }
 
 impl Archive {
+    /// Whether there is an archive in `root`: one that has its journal.
+    pub fn is_in(root: &Path) -> bool {
+        root.join(journal::FILE).exists()
+    }
+
     /// Opens the archive in `root`, which is created if it is missing. A journal that ends in half a line is cut back to
     /// its last whole one, and what the history has beyond that is written: a missing journal is written anew.
     ///

@@ -15,7 +15,7 @@ use crate::hotfix::lock::{self, LockError, StateLock};
 use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject};
 use crate::patch::order::{Patch, PostRoom};
 use crate::patch::outcome::{InstanceReport, Status};
-use crate::patch::report::Delivery;
+use crate::patch::report::{Delivery, count};
 use crate::watch::{Watcher, read_settled};
 
 /// Settings of the post room.
@@ -93,7 +93,15 @@ impl Office {
     pub fn open(config: Config, node: Arc<Node>) -> Result<(Arc<Office>, UnboundedReceiver<Note>), OpenError> {
         let lock = lock::acquire(&config.state)?;
         let mut history = History::open(&config.state)?;
-        let archive = Archive::open(&config.state, &history)?;
+        let had_archive = Archive::is_in(&config.state);
+        let mut archive = Archive::open(&config.state, &history)?;
+        let rebuilt = if had_archive { 0 } else { archive.rebuild(&history)? };
+        if rebuilt > 0 {
+            info!(
+                "[hotfix] the archive was gone: {} written again from the history",
+                count(rebuilt as usize, "archived file")
+            );
+        }
         for (path, finished) in archive.finish_claims(&mut history, &config.dir, &reread(config.max_size)) {
             if let Err(error) = finished {
                 warn!("[hotfix] {}: {error}", path.display());

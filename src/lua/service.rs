@@ -5,8 +5,6 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::sync::atomic::Ordering;
-
 use mlua::ffi::{self, lua_State};
 use tracing::info;
 
@@ -84,8 +82,6 @@ impl Service {
         let Some(context) = self.context.as_deref() else {
             return Next::End;
         };
-        let counters = &context.instance.counters;
-        counters.memory.store(context.memory.used(), Ordering::Relaxed);
         if context.ending.get() {
             if let Some(parent) = context.parent.take() {
                 parent.succeed(&context.host.node, context.handle(), false);
@@ -104,7 +100,6 @@ impl Service {
             apply::catch_up(context);
             // SAFETY: the VM is open and idle between two messages.
             unsafe { scheduler::protected(context, scheduler::drain_queues) };
-            counters.started.store(true, Ordering::Release);
             // A patch may have ended it just now.
             let alive = !context.ending.get();
             if let Some(parent) = context.parent.take() {

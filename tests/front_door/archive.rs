@@ -167,3 +167,21 @@ fn a_torn_line_at_the_journals_end_is_no_obstacle() {
         events.iter().filter(|line| line["event"] == "applied").count() == 2
     });
 }
+
+#[test]
+fn an_archive_that_is_gone_is_written_again_from_the_history() {
+    let (project, mut node) = running();
+    apply_well(&project, &mut node, GREETING);
+    node.wait_until("the patch in the archive", |_| {
+        project.archived_patches("svc").len() == 1
+    });
+    node.stop();
+    fs::remove_dir_all(project.path("archive/svc")).expect("the archived files removed");
+    fs::remove_file(project.path("archive/journal.jsonl")).expect("the journal removed");
+    let mut node = project.start();
+    node.wait_line("the archive was gone: 1 archived file written again from the history");
+    node.wait_line("ready");
+    let kept = fs::read_to_string(&project.archived_patches("svc")[0]);
+    assert_eq!(kept.expect("the patch"), GREETING);
+    assert!(project.journal().iter().any(|line| line["event"] == "applied"));
+}

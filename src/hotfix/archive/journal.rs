@@ -16,7 +16,7 @@ use crate::hotfix::history::History;
 use crate::hotfix::record::{Entry, Function, Instance, PatchId, rfc3339};
 
 /// The journal's file name.
-const FILE: &str = "journal.jsonl";
+pub(super) const FILE: &str = "journal.jsonl";
 
 /// How many entries are held in memory at a time while a journal is written anew.
 const BATCH: u32 = 256;
