@@ -12,7 +12,7 @@ use crate::hotfix::answers;
 use crate::hotfix::archive::ArchiveError;
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::office::{Books, Office};
-use crate::hotfix::record::{self, Intake, Origin, PatchId, Source as RecordedSource, Target, Verdict};
+use crate::hotfix::record::{self, Intake, Origin, PatchId, Target, Verdict};
 use crate::patch::diff;
 use crate::patch::order::{Order, Patch};
 use crate::patch::outcome::{InstanceReport, Status};
@@ -182,12 +182,7 @@ impl Office {
         tokio::spawn(async move {
             while let Some(report) = answers.recv().await {
                 let reports = [report];
-                let delivery = Delivery {
-                    id: patch.id,
-                    sha256: &patch.sha256,
-                    by: None,
-                    reports: &reports,
-                };
+                let delivery = Delivery::of(&patch, &reports);
                 info!(
                     "[hotfix] {}/{} late in :{:08x}: {}",
                     patch.service,
@@ -228,10 +223,6 @@ impl Office {
     }
 
     fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {
-        let sources = delivery
-            .applied()
-            .map(|report| report.sources.as_slice())
-            .unwrap_or_default();
         let verdict = Verdict {
             status: delivery.status(),
             summary: delivery.summary(),
@@ -241,13 +232,10 @@ impl Office {
             instances: delivery.reports.iter().map(record::Instance::from).collect(),
             functions: delivery.functions().iter().map(record::Function::from).collect(),
             warnings: delivery.warnings(),
-            sources: sources
-                .iter()
-                .map(|s| RecordedSource {
-                    file: s.file.clone(),
-                    sha256: s.sha256.clone(),
-                })
-                .collect(),
+            sources: delivery
+                .applied()
+                .map(|report| report.sources.clone())
+                .unwrap_or_default(),
         };
         let written = self.books(|Books { history, archive }| {
             history

@@ -247,12 +247,7 @@ impl Office {
 
     fn tell_caught_up(&self, patch: &Patch, report: InstanceReport) {
         let reports = [report];
-        let delivery = Delivery {
-            id: patch.id,
-            sha256: &patch.sha256,
-            by: None,
-            reports: &reports,
-        };
+        let delivery = Delivery::of(patch, &reports);
         let verb = if self.replayed.lock().contains(&patch.id) {
             "replayed"
         } else {

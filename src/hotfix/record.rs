@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::patch::outcome::{FunctionChange, InstanceReport, Status};
 
+pub use crate::patch::outcome::SourceFile as Source;
+
 mod owner;
 #[cfg(test)]
 pub mod samples;
@@ -71,15 +73,6 @@ pub struct Intake {
     pub origin: Origin,
     /// Whom it is for.
     pub target: Target,
-}
-
-/// A source file, and the content it had.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    /// The file as error messages name it, for example `services/simpledb.lua`.
-    pub file: String,
-    /// The hash of its bytes as [`sha256`] writes it.
-    pub sha256: String,
 }
 
 /// What one instance answered, without the source texts that its report carries.

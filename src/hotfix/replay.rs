@@ -8,7 +8,6 @@ use crate::hotfix::history::HistoryError;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::record::{self, Active, EventKind};
 use crate::patch::order::Patch;
-use crate::patch::outcome::SourceFile;
 use crate::patch::report::count;
 use crate::patch::source::Source;
 
@@ -30,7 +29,7 @@ impl Office {
             if !active.is_empty() {
                 info!(
                     "[hotfix] {} not applied again (replay is off)",
-                    count(active.len(), "live patch").replace("patchs", "patches")
+                    count(active.len(), "live patch")
                 );
             }
             return Ok(());
@@ -55,14 +54,6 @@ impl Office {
 
     fn bring_back(&self, active: Active) {
         let Ok(source) = Source::new(&active.bytes) else { return };
-        let sources: Vec<SourceFile> = active
-            .sources
-            .into_iter()
-            .map(|s| SourceFile {
-                file: s.file,
-                sha256: s.sha256,
-            })
-            .collect();
         let patch = Arc::new(Patch {
             id: active.id.0,
             label: format!("{}/{}/{}", self.config.label, active.service, active.name),
@@ -73,7 +64,7 @@ impl Office {
             args: Vec::new(),
             forced: false,
             shape: OnceLock::new(),
-            sources: OnceLock::from(sources),
+            sources: OnceLock::from(active.sources),
         });
         self.replayed.lock().insert(patch.id);
         self.stand(&patch);

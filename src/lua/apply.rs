@@ -29,7 +29,7 @@ use crate::patch::outcome::{InstanceReport, Status};
 /// What the steps of one application share. It lies in a frame that no Lua error jumps over.
 struct Work<'a> {
     context: &'a Context,
-    patch: &'a Patch,
+    patch: &'a Arc<Patch>,
     /// Number of the patch's file.
     file: usize,
     snapshot: Snapshot,

@@ -168,31 +168,19 @@ unsafe fn compile(l: *mut lua_State, source: Source, label: &str, sha256: String
         ffi::lua_pop(l, 1);
         return Err(explain(&source, label, message));
     }
-    if label.starts_with(BUILTIN) {
-        let bytecode = dump(l);
-        return Ok(Chunk {
-            label: label.to_owned(),
-            text: source.bytes().to_vec(),
-            sha256,
-            outline: Outline::default(),
-            probed: false,
-            bytecode,
-        });
-    }
-    let outline = outline(source.bytes());
-    // Where the probe does not fit (200 locals already, a label at the very end) the file runs without: its captured locals still bind.
-    let probed = load(l, &with_probe(source.bytes(), &outline), label, c"t");
-    if probed {
-        ffi::lua_remove(l, -2);
-    } else {
-        ffi::lua_pop(l, 1);
+    let (mut outline_of, mut probed) = (Outline::default(), false);
+    if !label.starts_with(BUILTIN) {
+        outline_of = outline(source.bytes());
+        // Where the probe does not fit (200 locals already, a label at the very end) the file runs without it.
+        probed = load(l, &with_probe(source.bytes(), &outline_of), label, c"t");
+        ffi::lua_remove(l, if probed { -2 } else { -1 });
     }
     let bytecode = dump(l);
     Ok(Chunk {
         label: label.to_owned(),
         text: source.bytes().to_vec(),
         sha256,
-        outline,
+        outline: outline_of,
         probed,
         bytecode,
     })

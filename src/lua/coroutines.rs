@@ -10,10 +10,9 @@ use std::ffi::c_void;
 use mlua::ffi::{self, lua_State};
 use tracing::info;
 
-use crate::actor::message::{Message, kind};
 use crate::lua::context::{Context, Occasion, Request};
 use crate::lua::functions::lua_functions;
-use crate::lua::outgoing::post;
+use crate::lua::outgoing::post_error;
 use crate::lua::values::{self, Slot};
 
 /// Stack slots that making a coroutine needs.
@@ -142,19 +141,8 @@ unsafe fn forgotten(l: *mut lua_State, context: &Context, request: Option<Reques
 /// was raised there), and closes it.
 unsafe fn fail(l: *mut lua_State, context: &Context, thread: *mut lua_State, request: Option<Request>) {
     let top = ffi::lua_gettop(l);
-    if let Some(Request {
-        source: Some(source),
-        session: session @ 1..,
-        ..
-    }) = request
-    {
-        let error = Message {
-            source: Some(context.handle()),
-            session,
-            kind: kind::ERROR,
-            data: Box::default(),
-        };
-        post(context, source, error);
+    if let Some(request) = request {
+        post_error(context, request.source, request.session);
     }
     if !context.ending.get() {
         // The error may be an object whose `__tostring` fails in its turn.

@@ -14,23 +14,40 @@ use mlua::ffi::{self, lua_State};
 use crate::lua::chunks::Chunk;
 use crate::lua::layout::{self, Proto};
 use crate::lua::values::{self, Slot};
+use crate::patch::order::Patch;
 use crate::patch::outcome::{SourceFile, Text};
 use crate::patch::syntax::{Function, Local};
 
-/// A text that ran in this VM.
-pub struct File {
+/// A text that ran in this VM, shared with all others.
+pub enum File {
+    /// A service's script, or a module.
+    Script(Arc<Chunk>),
+    /// A patch.
+    Patch(Arc<Patch>),
+}
+
+impl File {
     /// As error messages name it.
-    pub label: String,
-    /// The text.
-    pub text: Arc<Vec<u8>>,
-    /// Its functions.
-    pub functions: Vec<Function>,
-    /// Its file-level locals, which a patch may mean.
-    pub locals: Vec<Local>,
-    /// SHA-256 of the file's bytes.
-    pub sha256: String,
-    /// Whether it is a patch.
-    pub is_patch: bool,
+    pub fn label(&self) -> &str {
+        match self {
+            File::Script(chunk) => &chunk.label,
+            File::Patch(patch) => &patch.label,
+        }
+    }
+
+    fn text(&self) -> &[u8] {
+        match self {
+            File::Script(chunk) => &chunk.text,
+            File::Patch(patch) => patch.source.bytes(),
+        }
+    }
+
+    fn functions(&self) -> &[Function] {
+        match self {
+            File::Script(chunk) => &chunk.outline.functions,
+            File::Patch(patch) => &patch.shape().functions,
+        }
+    }
 }
 
 /// All texts of one VM, in the order in which they were loaded.
@@ -67,36 +84,31 @@ impl Files {
         number
     }
 
-    /// The file of a chunk.
-    pub fn of_chunk(chunk: &Arc<Chunk>) -> File {
-        File {
-            label: chunk.label.clone(),
-            text: Arc::new(chunk.text.clone()),
-            functions: chunk.outline.functions.clone(),
-            locals: chunk.outline.locals.clone(),
-            sha256: chunk.sha256.clone(),
-            is_patch: false,
-        }
-    }
-
-    /// The file-level locals of a file.
+    /// The file-level locals of a script, which a patch may mean.
     pub fn locals(&self, number: usize) -> &[Local] {
-        self.list.get(number).map_or(&[], |file| &file.locals)
+        match self.list.get(number) {
+            Some(File::Script(chunk)) => &chunk.outline.locals,
+            _ => &[],
+        }
     }
 
     /// Whether a file of this name is loaded here, and only with another content.
     pub fn runs_other_text(&self, source: &SourceFile) -> bool {
-        let mut loaded = self.list.iter().filter(|file| file.label == source.file).peekable();
-        loaded.peek().is_some() && loaded.all(|file| file.sha256 != source.sha256)
+        let same_name = |file: &&File| file.label() == source.file;
+        let other_text = |file: &File| !matches!(file, File::Script(chunk) if chunk.sha256 == source.sha256);
+        let mut loaded = self.list.iter().filter(same_name).peekable();
+        loaded.peek().is_some() && loaded.all(other_text)
     }
 
     /// A file's name and content, unless it is a patch.
     pub fn source(&self, number: usize) -> Option<SourceFile> {
-        let file = self.list.get(number).filter(|file| !file.is_patch)?;
-        Some(SourceFile {
-            file: file.label.clone(),
-            sha256: file.sha256.clone(),
-        })
+        match self.list.get(number)? {
+            File::Script(chunk) => Some(SourceFile {
+                file: chunk.label.clone(),
+                sha256: chunk.sha256.clone(),
+            }),
+            File::Patch(_) => None,
+        }
     }
 
     /// One file.
@@ -129,7 +141,7 @@ impl Files {
     unsafe fn index_main(&mut self, mut main: Proto) {
         let file = self.indexed;
         self.origins.insert(main, Origin { file, function: None });
-        if self.list[file].is_patch {
+        if let File::Patch(_) = self.list[file] {
             // A patch's text stands in a function of its own inside the chunk, see `apply`.
             let Some(&body) = layout::children(main).first() else {
                 return;
@@ -137,7 +149,7 @@ impl Files {
             main = body;
             self.origins.insert(main, Origin { file, function: None });
         }
-        let functions = &self.list[file].functions;
+        let functions = self.list[file].functions();
         let mut nested: Vec<Vec<usize>> = vec![Vec::new(); functions.len() + 1];
         for (number, function) in functions.iter().enumerate() {
             nested[function.parent.map_or(0, |parent| parent + 1)].push(number);
@@ -173,7 +185,7 @@ impl Files {
             usize::try_from(ar.lastlinedefined).ok()?,
         );
         let lines: Vec<&[u8]> = file
-            .text
+            .text()
             .split_inclusive(|&b| b == b'\n')
             .skip(first - 1)
             .take(last + 1 - first)
@@ -183,7 +195,7 @@ impl Files {
             text.push('\n');
         }
         Some(Text {
-            file: file.label.clone(),
+            file: file.label().to_owned(),
             line: first as u32,
             text,
         })
@@ -195,6 +207,6 @@ impl Files {
     /// As [`Files::origin`].
     pub unsafe fn function_of(&mut self, l: *mut lua_State, index: c_int) -> Option<&Function> {
         let origin = self.origin(l, index)?;
-        self.list[origin.file].functions.get(origin.function?)
+        self.list[origin.file].functions().get(origin.function?)
     }
 }

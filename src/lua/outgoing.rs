@@ -21,6 +21,19 @@ pub fn post(context: &Context, to: Handle, message: Message) -> bool {
     true
 }
 
+/// Tells whoever asked, and waits, that no answer will come.
+pub fn post_error(context: &Context, source: Option<Handle>, session: u32) {
+    if let (Some(to), 1..) = (source, session) {
+        let error = Message {
+            source: Some(context.handle()),
+            session,
+            kind: kind::ERROR,
+            data: Box::default(),
+        };
+        post(context, to, error);
+    }
+}
+
 /// Sets a timer of this instance; one that is due at once goes to the end of its own queue.
 pub fn set_timer(context: &Context, delay: u64, session: u32) {
     let node = &context.host.node;

@@ -18,7 +18,7 @@ use crate::lua::codec;
 use crate::lua::context::{self, Context, Occasion, Request};
 use crate::lua::coroutines;
 use crate::lua::functions::lua_functions;
-use crate::lua::outgoing::post;
+use crate::lua::outgoing::post_error;
 use crate::lua::values::{self, Slot};
 
 /// How many bytes of the packing buffer are kept from one message to the next.
@@ -107,14 +107,12 @@ unsafe fn request(l: *mut lua_State, context: &Context, message: &Message) {
     values::slot(l, Slot::Proto);
     ffi::lua_rawgeti(l, -1, i64::from(message.kind));
     ffi::lua_remove(l, -2);
-    if ffi::lua_type(l, -1) != ffi::LUA_TTABLE {
-        ffi::lua_pop(l, 1);
-        refuse(context, message);
-        return call_hook(l, context, c"unknown_request", message);
-    }
-    if values::raw_field(l, -1, c"dispatch") != ffi::LUA_TFUNCTION {
-        ffi::lua_pop(l, 2);
-        refuse(context, message);
+    let known = ffi::lua_type(l, -1) == ffi::LUA_TTABLE;
+    if !known || values::raw_field(l, -1, c"dispatch") != ffi::LUA_TFUNCTION {
+        ffi::lua_pop(l, if known { 2 } else { 1 });
+        if message.wants_answer() {
+            post_error(context, message.source, message.session);
+        }
         return call_hook(l, context, c"unknown_request", message);
     }
     let thread = coroutines::new_coroutine(l, context);
@@ -164,19 +162,6 @@ unsafe extern "C-unwind" fn handler(l: *mut lua_State) -> c_int {
 
 unsafe extern "C-unwind" fn handled(_l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
     0
-}
-
-/// Tells the sender that nobody will answer.
-fn refuse(context: &Context, message: &Message) {
-    if let (true, Some(source)) = (message.wants_answer(), message.source) {
-        let error = Message {
-            source: Some(context.handle()),
-            session: message.session,
-            kind: kind::ERROR,
-            data: Box::default(),
-        };
-        post(context, source, error);
-    }
 }
 
 /// Runs a hook of the library's in a coroutine: `(session, source, bytes, size, kind)`.

@@ -12,7 +12,7 @@ use mlua::ffi::{self, lua_State};
 use crate::lua::api;
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
-use crate::lua::files::Files;
+use crate::lua::files::File;
 use crate::lua::functions::lua_functions;
 use crate::lua::guard;
 use crate::lua::host::Host;
@@ -204,8 +204,8 @@ unsafe fn find_module(l: *mut lua_State, context: &Context) -> Result<Arc<Chunk>
     }
 }
 
-/// Returns the number of a chunk's file and pushes three values: the main function, the label, and what its probe calls (nil if it has none), which the boot code
-/// puts in its place just before it runs the function.
+/// Returns the number of a chunk's file and pushes three values: the main function, the label, and what its probe calls (nil if it has
+/// none), which the boot code puts in its place just before it runs the function.
 ///
 /// # Safety
 /// `l` is a live coroutine of the context's VM, inside a protected call.
@@ -213,7 +213,7 @@ pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>
     if !chunk.push(l) {
         ffi::lua_error(l);
     }
-    let number = context.files.borrow_mut().add(l, -1, Files::of_chunk(chunk));
+    let number = context.files.borrow_mut().add(l, -1, File::Script(chunk.clone()));
     values::slot(l, Slot::Kept);
     ffi::lua_newtable(l);
     ffi::lua_rawseti(l, -2, number as i64);

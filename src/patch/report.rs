@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::patch::order::Patch;
 use crate::patch::outcome::{FunctionChange, InstanceReport, Status};
 
 /// All instances' answers to one patch.
@@ -20,7 +21,17 @@ pub struct Delivery<'a> {
 /// How many failing instances are listed one by one.
 const LISTED: usize = 20;
 
-impl Delivery<'_> {
+impl<'a> Delivery<'a> {
+    /// Answers to a patch that nobody handed in by name.
+    pub fn of(patch: &'a Patch, reports: &'a [InstanceReport]) -> Delivery<'a> {
+        Delivery {
+            id: patch.id,
+            sha256: &patch.sha256,
+            by: None,
+            reports,
+        }
+    }
+
     /// The verdict on the whole: live if it is live anywhere, else the worst that happened.
     pub fn status(&self) -> Status {
         let any = |status| self.reports.iter().any(|report| report.status == status);
@@ -185,13 +196,14 @@ impl Delivery<'_> {
     }
 }
 
-/// `1 function`, `2 functions`.
+/// `1 function`, `2 functions`, `2 patches`.
 pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
+    let ending = match number {
+        1 => "",
+        _ if noun.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{number} {noun}{ending}")
 }
 
 #[cfg(test)]

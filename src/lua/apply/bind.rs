@@ -49,47 +49,31 @@ enum Cell {
 ///
 /// # Safety
 /// `l` is the main thread inside a protected call.
-pub unsafe fn compile(l: *mut lua_State, context: &Context, patch: &Patch) -> Result<usize, String> {
+pub unsafe fn compile(l: *mut lua_State, context: &Context, patch: &Arc<Patch>) -> Result<usize, String> {
     let text = patch.source.bytes();
     let visible = visible_locals(l, context, text);
     let prefix = prefix(&visible);
     // The text alone first, so that a stray `end` cannot close our function.
     let alone = [prefix.as_bytes(), text].concat();
-    check_syntax(l, patch, &alone)?;
+    push_compiled(l, patch, &alone)?;
+    ffi::lua_pop(l, 1);
     let wrapped = [prefix.as_bytes(), b"return function(...) ", text, b"\nend"].concat();
-    check_syntax(l, patch, &wrapped)?;
-    chunks::load(l, &wrapped, &patch.label, c"t");
-    let file = File {
-        label: patch.label.clone(),
-        text: Arc::new(text.to_vec()),
-        functions: patch.shape().functions.clone(),
-        locals: Vec::new(),
-        sha256: patch.sha256.clone(),
-        is_patch: true,
-    };
-    let number = context.files.borrow_mut().add(l, -1, file);
+    push_compiled(l, patch, &wrapped)?;
+    let number = context.files.borrow_mut().add(l, -1, File::Patch(patch.clone()));
     ffi::lua_call(l, 0, 1);
     join(l, context, &visible)?;
     Ok(number)
 }
 
-unsafe fn check_syntax(l: *mut lua_State, patch: &Patch, text: &[u8]) -> Result<(), String> {
-    let fine = chunks::load(l, text, &patch.label, c"t");
-    let message = if fine {
-        String::new()
-    } else {
-        values::text(l, -1).unwrap_or_default()
-    };
-    ffi::lua_pop(l, 1);
-    if fine {
-        Ok(())
-    } else {
-        Err(chunks::explain(
-            &patch.source,
-            &patch.label,
-            super::full_label(&message, &patch.label),
-        ))
+/// Pushes a text as a function, unless the compiler refuses it.
+unsafe fn push_compiled(l: *mut lua_State, patch: &Patch, text: &[u8]) -> Result<(), String> {
+    if chunks::load(l, text, &patch.label, c"t") {
+        return Ok(());
     }
+    let message = values::text(l, -1).unwrap_or_default();
+    ffi::lua_pop(l, 1);
+    let message = super::full_label(&message, &patch.label);
+    Err(chunks::explain(&patch.source, &patch.label, message))
 }
 
 /// The declarations that stand before the text, on its first line.
@@ -290,7 +274,7 @@ fn gone(context: &Context, name: &str) -> String {
         .script
         .get()
         .and_then(|script| files.get(script))
-        .map_or("the script", |file| file.label.as_str());
+        .map_or("the script", |file| file.label());
     format!(
         "`{name}` is a local of {label}, but its variable no longer exists (the file did not run to its end, or is too large to keep \
          it alive); use another way to reach it"
