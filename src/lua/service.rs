@@ -21,6 +21,7 @@ use crate::lua::scheduler;
 use crate::lua::values::{self, Slot};
 use crate::lua::vm;
 use crate::patch::order::Order;
+use crate::patch::outcome::{InstanceReport, Status};
 
 /// One instance of a Lua service.
 pub struct Service {
@@ -71,6 +72,8 @@ impl Service {
                 // SAFETY: as below. The forks of the patch start when it has been told.
                 unsafe { scheduler::protected(context, scheduler::drain_queues) };
             }
+            Order::Check { reply, .. } => reply(InstanceReport::new(context.handle().0, Status::Rejected)),
+            Order::Rollback { reply, .. } => reply(InstanceReport::new(context.handle().0, Status::Rejected)),
             // SAFETY: the VM is open and idle between two messages.
             Order::Stop => unsafe { scheduler::protected(context, run_stop) },
         }

@@ -52,14 +52,40 @@ impl Patch {
     }
 }
 
+/// Patches of one service that are to be taken back.
+#[derive(Debug)]
+pub struct Rollback {
+    /// Their numbers, the latest first.
+    pub ids: Vec<u64>,
+    /// Nothing is to be changed: only whether it could be done is wanted.
+    pub dry: bool,
+}
+
+/// Called with the outcome of an order; dropped uncalled if the instance ends first.
+pub type Reply = Box<dyn FnOnce(InstanceReport) + Send>;
+
 /// A job for an instance, carried by the jobs' lane of its mailbox.
 pub enum Order {
     /// Apply a patch between two messages, and answer.
     Apply {
         /// The patch.
         patch: Arc<Patch>,
-        /// Called with the outcome; dropped uncalled if the instance ends first.
-        reply: Box<dyn FnOnce(InstanceReport) + Send>,
+        /// Takes the outcome.
+        reply: Reply,
+    },
+    /// Say what a patch would do, without executing anything of it.
+    Check {
+        /// The patch, with the number 0.
+        patch: Arc<Patch>,
+        /// As above; the status `Applied` means that it would be.
+        reply: Reply,
+    },
+    /// Take patches back, all of them or none.
+    Rollback {
+        /// Which.
+        rollback: Arc<Rollback>,
+        /// As above. `Applied`: taken back; `Unchanged`: none of them is live here; `Rejected`: refused, with the reason.
+        reply: Reply,
     },
     /// The node stops: run what the service registered for that, then end.
     Stop,

@@ -68,6 +68,8 @@ pub struct InstanceReport {
     pub functions: Vec<FunctionChange>,
     /// Fields, locals and metatables that were written besides.
     pub values: u32,
+    /// What was decided, a line each: locals kept or updated, functions that stay although their text is gone, lines that need a restart.
+    pub notes: Vec<String>,
     /// What the author should know although it worked.
     pub warnings: Vec<String>,
     /// The files whose functions it replaced (the service's script if it replaced none), as this instance runs them.
@@ -87,6 +89,7 @@ impl InstanceReport {
             output: String::new(),
             functions: Vec::new(),
             values: 0,
+            notes: Vec::new(),
             warnings: Vec::new(),
             sources: Vec::new(),
             micros: 0,

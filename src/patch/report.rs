@@ -1,5 +1,6 @@
 //! How a delivery is told: one summary line, what each instance has to add, and the diff.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -101,9 +102,10 @@ impl<'a> Delivery<'a> {
             }
             Status::Unchanged => "unchanged: these bytes are live already".to_owned(),
             Status::NoEffect => {
-                format!(
-                    "had no effect: it ran, but changed no function, field, global or local, and printed nothing {tail}"
-                )
+                let why = self
+                    .error()
+                    .unwrap_or("it ran, but changed no function, field, global or local, and printed nothing");
+                format!("had no effect: {why} {tail}")
             }
             Status::Rejected => format!("rejected: {}", self.error().unwrap_or("unknown reason")),
             Status::Failed => format!("failed and undone: {}", self.error().unwrap_or("unknown reason")),
@@ -178,6 +180,9 @@ impl<'a> Delivery<'a> {
         if let Some(traceback) = self.reports.iter().find_map(|report| report.traceback.as_deref()) {
             let _ = writeln!(out, "stack traceback:\n{traceback}");
         }
+        for note in self.notes() {
+            let _ = writeln!(out, "  {note}");
+        }
         for warning in self.warnings() {
             let _ = writeln!(out, "  warning: {warning}");
         }
@@ -186,14 +191,18 @@ impl<'a> Delivery<'a> {
 
     /// The warnings of all instances, each once.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings: Vec<String> = Vec::new();
-        for warning in self.reports.iter().flat_map(|report| &report.warnings) {
-            if !warnings.contains(warning) {
-                warnings.push(warning.clone());
-            }
-        }
-        warnings
+        distinct(self.reports.iter().flat_map(|report| &report.warnings))
     }
+
+    /// What the instances decided, each line once.
+    pub fn notes(&self) -> Vec<String> {
+        distinct(self.reports.iter().flat_map(|report| &report.notes))
+    }
+}
+
+fn distinct<'a>(lines: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    lines.filter(|line| seen.insert(*line)).cloned().collect()
 }
 
 /// `1 function`, `2 functions`, `2 patches`.
