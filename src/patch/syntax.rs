@@ -2,6 +2,8 @@
 //! which the compiler numbers them, and where its last statement stands. Whether a text is valid Lua is the compiler's verdict alone:
 //! the tree of an invalid text is never asked for.
 
+mod model;
+
 use std::collections::HashMap;
 
 use emmylua_parser::{
@@ -9,39 +11,9 @@ use emmylua_parser::{
     LuaLocalFuncStat, LuaLocalName, LuaLocalStat, LuaParser, LuaStat, LuaSyntaxNode, LuaTableField, ParserConfig,
 };
 
-/// The outline of one file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outline {
-    /// Locals that are visible at the end of the file, in order of declaration; of two with one name only the last.
-    pub locals: Vec<Local>,
-    /// Every function expression, in source order (a nested one after the one around it).
-    pub functions: Vec<Function>,
-    /// Byte offset of the final `return`, or of the end of the text: where one more statement can stand.
-    pub tail: usize,
-    /// Whether there is a final `return`.
-    pub returns: bool,
-}
-
-/// A file-level local.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Local {
-    /// Its name.
-    pub name: String,
-    /// Declared `<const>` or `<close>`: it cannot be assigned.
-    pub fixed: bool,
-}
-
-/// A function expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Function {
-    /// As the author would call it: `command.do_test`, `M:hit`, `test`; empty if it has no name of its own.
-    pub name: String,
-    /// Index in [`Outline::functions`] of the function around it.
-    pub parent: Option<usize>,
-    /// It is the value of `function a.b() … end`, `function a() … end` or `a.b = function … end`: where something stands there
-    /// already, it takes its place.
-    pub replaces: bool,
-}
+pub use model::{
+    Body, Call, Declaration, Expression, Field, Function, Kind, Local, Outline, Path, Read, Statement, Target, Value,
+};
 
 /// The tree of a text, and the text that its offsets are of: each byte of what is not UTF-8 (only strings and comments may hold such)
 /// becomes one character.
@@ -72,6 +44,7 @@ pub fn outline(text: &[u8]) -> Outline {
         functions: functions(chunk.syntax()),
         tail: last_return.map_or(text.len(), |stat| stat.syntax().text_range().start().into()),
         returns: last_return.is_some(),
+        ..Outline::default()
     }
 }
 
@@ -118,6 +91,11 @@ fn functions(root: &LuaSyntaxNode) -> Vec<Function> {
                 name,
                 parent: parent_of(closure),
                 replaces,
+                key: String::new(),
+                path: String::new(),
+                range: 0..0,
+                lines: (0, 0),
+                params: Vec::new(),
             }
         })
         .collect()
@@ -133,7 +111,7 @@ fn name_of(closure: &LuaClosureExpr) -> Option<(String, bool)> {
         ));
     }
     if let Some(LuaAst::LuaFuncStat(stat)) = LuaAst::cast(around.clone()) {
-        return Some((source_of(stat.get_func_name()?.syntax()), true));
+        return Some((written(stat.get_func_name()?.syntax()), true));
     }
     named_by_value(&around, &LuaExpr::ClosureExpr(closure.clone()))
 }
@@ -143,7 +121,7 @@ fn named_by_value(around: &LuaSyntaxNode, value: &LuaExpr) -> Option<(String, bo
     if let Some(stat) = LuaAssignStat::cast(around.clone()) {
         let (targets, values) = stat.get_var_and_expr_list();
         let place = values.iter().position(|v| v == value)?;
-        return Some((source_of(targets.get(place)?.syntax()), true));
+        return Some((written(targets.get(place)?.syntax()), true));
     }
     if let Some(stat) = LuaLocalStat::cast(around.clone()) {
         let name = stat.get_local_name_by_value(value.clone())?.get_name_token()?;
@@ -156,8 +134,22 @@ fn named_by_value(around: &LuaSyntaxNode, value: &LuaExpr) -> Option<(String, bo
     Some((format!("{path}.{key}"), false))
 }
 
-fn source_of(node: &LuaSyntaxNode) -> String {
+fn written(node: &LuaSyntaxNode) -> String {
     node.text().to_string().trim().to_owned()
+}
+
+/// What a dropped text is a new version of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WholeFile {
+    /// The service's script.
+    Script,
+    /// The module of this name.
+    Module(String),
+}
+
+/// Whether a dropped text is a new version of a whole file.
+pub fn source_of(_outline: &Outline, _text: &[u8]) -> Option<WholeFile> {
+    None
 }
 
 #[cfg(test)]
@@ -205,7 +197,7 @@ local e = function() end\nlocal t = { f = function() end, g = { h = function() e
         let found: Vec<(String, Option<usize>, bool)> = outline(text.as_bytes())
             .functions
             .into_iter()
-            .map(|Function { name, parent, replaces }| (name, parent, replaces))
+            .map(|f: Function| (f.name, f.parent, f.replaces))
             .collect();
         let expected = [
             ("a", None, false),
