@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`source`] is the text of a patch, [`order`] takes it to an instance, [`outcome`] is the
 //! answer, [`report`] and [`diff`] tell it; [`syntax`] and [`free`] read names
-//! out of a text.
+//! out of a text, [`bytecode`] functions and variables out of what the compiler made of one.
 
+pub mod bytecode;
 pub mod diff;
 pub mod free;
 pub mod order;
