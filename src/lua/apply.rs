@@ -20,7 +20,7 @@ use crate::lua::changes::Changes;
 use crate::lua::context::{Context, Trial};
 use crate::lua::functions::lua_functions;
 use crate::lua::guard;
-use crate::lua::heap::{self, Snapshot};
+use crate::lua::heap::record::{self, Snapshot};
 use crate::lua::outgoing;
 use crate::lua::values::{self, Slot};
 use crate::patch::order::Patch;
@@ -299,8 +299,7 @@ unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>) -> Step {
 /// Writes the heap down.
 unsafe fn record(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     get(l, LOG);
-    ffi::lua_newtable(l);
-    heap::take(l, &mut work.snapshot);
+    record::take(l, &[Slot::Work, Slot::Joins], &mut work.snapshot);
     Ok(())
 }
 

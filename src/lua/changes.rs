@@ -10,7 +10,9 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 use rustc_hash::FxHashMap;
 
-use crate::lua::heap::{self, Entry, Kind, Snapshot};
+use crate::lua::heap;
+use crate::lua::heap::record::{self, Entry, Kind, Snapshot};
+use crate::lua::heap::stacks;
 
 /// One place that holds another value than in the snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +89,7 @@ impl Changes {
 
     /// Compares the value on top (popped) with the one at a place of the log.
     unsafe fn compare(&mut self, l: *mut lua_State, entry: usize, place: Place, noted: i64) {
-        heap::push_noted(l, LOG, noted);
+        record::push_noted(l, LOG, noted);
         if !same(l) {
             ffi::lua_insert(l, -2);
             ffi::lua_pushnil(l);
@@ -103,7 +105,7 @@ impl Changes {
             if ffi::lua_type(l, -1) == ffi::LUA_TNIL {
                 // A list with holes would not stay a list.
                 ffi::lua_pop(l, 1);
-                heap::push_nil_mark(l);
+                record::push_nil_mark(l);
             }
             ffi::lua_rawseti(l, LIST, self.length + step);
         }
@@ -176,8 +178,8 @@ impl Changes {
             let object = LIST + 1;
             match (change.place, entry.kind) {
                 (Place::Field, _) => {
-                    heap::push_noted(l, LIST, change.values + 2);
-                    heap::push_noted(l, LIST, change.values);
+                    record::push_noted(l, LIST, change.values + 2);
+                    record::push_noted(l, LIST, change.values);
                     ffi::lua_rawset(l, object);
                 }
                 (Place::Metatable, kind) => {
@@ -185,15 +187,15 @@ impl Changes {
                         ffi::lua_settop(l, LIST);
                         heap::push_sample(l, of);
                     }
-                    heap::push_noted(l, LIST, change.values);
-                    heap::set_metatable(l, object);
+                    record::push_noted(l, LIST, change.values);
+                    record::set_metatable(l, object);
                 }
                 (Place::Cell, Kind::Cell { upvalue }) => {
-                    heap::push_noted(l, LIST, change.values);
+                    record::push_noted(l, LIST, change.values);
                     ffi::lua_setupvalue(l, object, upvalue);
                 }
                 (Place::UserValue(number), _) => {
-                    heap::push_noted(l, LIST, change.values);
+                    record::push_noted(l, LIST, change.values);
                     ffi::lua_setiuservalue(l, object, number);
                 }
                 (Place::Cell, _) => {}
@@ -285,9 +287,9 @@ pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut R
                 if let Some(replacement) = noted(l, entry.place + 1, replacements) {
                     ffi::lua_rawgeti(l, LOG, entry.place);
                     let thread = ffi::lua_tothread(l, -1);
-                    if heap::push_stack(l, thread, level, local) && still(l, entry.place + 1) {
+                    if stacks::push_stack(l, thread, level, local) && still(l, entry.place + 1) {
                         ffi::lua_rawgeti(l, LIST, replacement.new);
-                        heap::set_stack(l, thread, level, local);
+                        stacks::set_stack(l, thread, level, local);
                         replacement.holders += 1;
                     }
                 }
@@ -298,7 +300,7 @@ pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut R
                     ffi::lua_rawgeti(l, LOG, entry.place);
                     let thread = ffi::lua_tothread(l, -1);
                     ffi::lua_rawgeti(l, LOG, entry.place + 1);
-                    replacement.in_flight.extend(heap::line_in(l, thread, level));
+                    replacement.in_flight.extend(stacks::line_in(l, thread, level));
                 }
             }
         }

@@ -30,6 +30,7 @@ pub mod outgoing;
 pub mod parent;
 pub mod scheduler;
 pub mod service;
+pub mod switch;
 pub mod values;
 pub mod vm;
 pub mod wire;

@@ -12,7 +12,7 @@ use mlua::ffi::{self, lua_State};
 
 use super::{LIST, LOG, Step, Work, get};
 use crate::lua::changes::{self, Change, Place, Replacement, Replacements};
-use crate::lua::heap::{self, Kind};
+use crate::lua::heap::record::{self, Kind};
 use crate::lua::values;
 use crate::patch::outcome::{FunctionChange, SourceFile, Text};
 
@@ -38,8 +38,8 @@ pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     let mut pairs: BTreeMap<(usize, usize), Pair> = BTreeMap::new();
     for change in work.changes.all.clone() {
         ffi::lua_settop(l, changes::LIST);
-        heap::push_noted(l, changes::LIST, change.values);
-        heap::push_noted(l, changes::LIST, change.values + 1);
+        record::push_noted(l, changes::LIST, change.values);
+        record::push_noted(l, changes::LIST, change.values + 1);
         if !note_pair(l, work, change, &mut pairs) {
             work.report.values += 1;
         }
@@ -162,7 +162,7 @@ unsafe fn slot_name(l: *mut lua_State, work: &Work<'_>, change: Change) -> Strin
             name
         }
         (Place::Field, _) => {
-            heap::push_noted(l, changes::LIST, change.values + 2);
+            record::push_noted(l, changes::LIST, change.values + 2);
             let name = values::describe(l, -1);
             ffi::lua_settop(l, NEW);
             name

@@ -1,0 +1,233 @@
+//! The whole heap of a VM, written down: every table, every cell, every user value, and what suspended coroutines hold. From this
+//! record a change is seen, undone, or carried to every holder.
+//!
+//! The record lies in a Lua array (the log), since only Lua values keep objects alive; [`Snapshot`] knows what stands where.
+
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
+
+use std::ffi::{c_int, c_void};
+
+use mlua::ffi::{self, lua_State};
+use rustc_hash::FxHashSet;
+
+use crate::lua::heap::seen::Seen;
+use crate::lua::heap::{self, Scope, Spot, Visitor};
+use crate::lua::layout::Proto;
+use crate::lua::values::Slot;
+
+/// What the log holds, in the order in which it was found.
+#[derive(Default)]
+pub struct Snapshot {
+    /// The objects and their places in the log.
+    pub entries: Vec<Entry>,
+    /// Every coroutine.
+    pub threads: Vec<*mut lua_State>,
+    /// Tables that suspended coroutines have on their stacks: a loop may be traversing them.
+    pub on_stacks: FxHashSet<usize>,
+    seen: Seen,
+    /// Length of the log.
+    length: i64,
+}
+
+/// One object in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Its first place in the log: the object itself. What it holds follows.
+    pub place: i64,
+}
+
+/// The kinds of objects that hold values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A table: its metatable (false if none), then `pairs` times key and value.
+    Table {
+        /// Number of pairs.
+        pairs: u32,
+    },
+    /// A cell, by the first function that was found to have it as upvalue number `upvalue`: its value.
+    Cell {
+        /// Number of the upvalue, from 1.
+        upvalue: c_int,
+    },
+    /// A full userdata: its metatable (false if none), then its user values.
+    Userdata {
+        /// Number of user values.
+        values: c_int,
+    },
+    /// A stack slot of a suspended coroutine: its value, a function.
+    Stack {
+        /// The frame, from 0 (innermost); -1 for a coroutine that has not started.
+        level: c_int,
+        /// The local's number as `lua_getlocal` counts (negative: vararg), or the stack index if it has not started.
+        local: c_int,
+    },
+    /// The values of one basic type (`LUA_TSTRING`, …), which share a metatable: that metatable (false if none), in the entry's place.
+    Type {
+        /// Which type.
+        of: c_int,
+    },
+    /// A function that a suspended coroutine is in the middle of: the function.
+    Frame {
+        /// The frame, from 0 (innermost).
+        level: c_int,
+    },
+}
+
+/// Stands for nil in the log.
+static NIL: u8 = 0;
+
+/// Index of the log in the frames of this module's functions.
+const LOG: c_int = 1;
+
+/// Writes down the whole heap. Expects the log, an empty table, as the only value on the stack.
+///
+/// # Safety
+/// `l` is the main thread inside a protected call; the collector is stopped.
+pub unsafe fn take(l: *mut lua_State, own: &[Slot], snapshot: &mut Snapshot) {
+    let Snapshot { entries, threads, on_stacks, seen, length } = snapshot;
+    seen.insert(ffi::lua_topointer(l, LOG) as usize);
+    let mut recorder = Recorder { entries, threads, on_stacks, length };
+    heap::walk(l, Scope { own, tables: None }, seen, &mut recorder);
+}
+
+impl Snapshot {
+    /// Whether a table, function or coroutine was there, by its `lua_topointer`.
+    pub fn contains(&self, address: usize) -> bool {
+        self.seen.contains(address)
+    }
+}
+
+struct Recorder<'a> {
+    entries: &'a mut Vec<Entry>,
+    threads: &'a mut Vec<*mut lua_State>,
+    on_stacks: &'a mut FxHashSet<usize>,
+    length: &'a mut i64,
+}
+
+impl Visitor for Recorder<'_> {
+    const DEPTH: u32 = 0;
+    const EVERY_VALUE: bool = true;
+
+    fn wants(&self, _function: usize, _proto: Option<Proto>) -> bool {
+        true
+    }
+
+    unsafe fn object(&mut self, l: *mut lua_State, object: c_int, of: c_int) {
+        match of {
+            ffi::LUA_TTABLE => self.begin(l, object, Kind::Table { pairs: 0 }),
+            ffi::LUA_TUSERDATA => self.begin(l, object, Kind::Userdata { values: 0 }),
+            ffi::LUA_TTHREAD => {
+                // In the log, where nothing can collect it.
+                self.note(l, object);
+                self.threads.push(ffi::lua_tothread(l, object));
+            }
+            _ => {}
+        }
+    }
+
+    unsafe fn value(&mut self, l: *mut lua_State, holder: c_int, spot: Spot) {
+        let is_function = ffi::lua_type(l, -1) == ffi::LUA_TFUNCTION;
+        match spot {
+            Spot::Type(of) => self.begin(l, -1, Kind::Type { of }),
+            Spot::Metatable => self.note(l, -1),
+            Spot::Pair => {
+                self.note(l, -2);
+                self.note(l, -1);
+                self.count();
+            }
+            Spot::Cell(upvalue) => {
+                self.begin(l, holder, Kind::Cell { upvalue });
+                self.note(l, -1);
+            }
+            Spot::UserValue(_) => {
+                self.note(l, -1);
+                self.count();
+            }
+            Spot::Stack { level, local } => {
+                if ffi::lua_type(l, -1) == ffi::LUA_TTABLE {
+                    self.on_stacks.insert(ffi::lua_topointer(l, -1) as usize);
+                }
+                if is_function {
+                    self.begin(l, holder, Kind::Stack { level, local });
+                    self.note(l, -1);
+                }
+            }
+            Spot::Frame(level) => {
+                let suspended = ffi::lua_status(ffi::lua_tothread(l, holder)) == ffi::LUA_YIELD;
+                if suspended && ffi::lua_iscfunction(l, -1) == 0 {
+                    self.begin(l, holder, Kind::Frame { level });
+                    self.note(l, -1);
+                }
+            }
+        }
+    }
+}
+
+impl Recorder<'_> {
+    /// Appends a copy of the value at `index` to the log.
+    unsafe fn note(&mut self, l: *mut lua_State, index: c_int) {
+        if ffi::lua_type(l, index) == ffi::LUA_TNIL {
+            push_nil_mark(l);
+        } else {
+            ffi::lua_pushvalue(l, index);
+        }
+        *self.length += 1;
+        ffi::lua_rawseti(l, LOG, *self.length);
+    }
+
+    /// Begins the entry of the object at `index`.
+    unsafe fn begin(&mut self, l: *mut lua_State, index: c_int, kind: Kind) {
+        self.note(l, index);
+        self.entries.push(Entry {
+            kind,
+            place: *self.length,
+        });
+    }
+
+    /// Counts what was noted in the newest entry, which is the visited object's: objects are visited one after the other.
+    fn count(&mut self) {
+        match self.entries.last_mut().map(|entry| &mut entry.kind) {
+            Some(Kind::Table { pairs }) => *pairs += 1,
+            Some(Kind::Userdata { values }) => *values += 1,
+            _ => {}
+        }
+    }
+}
+
+/// Pushes what stands for nil.
+///
+/// # Safety
+/// `l` is live, with room for one value.
+pub unsafe fn push_nil_mark(l: *mut lua_State) {
+    ffi::lua_pushlightuserdata(l, (&raw const NIL).cast_mut().cast());
+}
+
+/// Pushes the value at a place of the log at stack index `log`.
+///
+/// # Safety
+/// `l` is live, with room for one value.
+pub unsafe fn push_noted(l: *mut lua_State, log: c_int, place: i64) {
+    if ffi::lua_rawgeti(l, log, place) == ffi::LUA_TLIGHTUSERDATA
+        && ffi::lua_touserdata(l, -1) == (&raw const NIL).cast_mut().cast::<c_void>()
+    {
+        ffi::lua_pop(l, 1);
+        ffi::lua_pushnil(l);
+    }
+}
+
+/// Sets the metatable of the object at `object` to the value on top of the stack (a table, or false for none), which is popped.
+///
+/// # Safety
+/// As [`push_noted`]; the metatable of a table or userdata.
+pub unsafe fn set_metatable(l: *mut lua_State, object: c_int) {
+    if ffi::lua_type(l, -1) != ffi::LUA_TTABLE {
+        ffi::lua_pop(l, 1);
+        ffi::lua_pushnil(l);
+    }
+    ffi::lua_setmetatable(l, object);
+}
