@@ -66,6 +66,14 @@ impl Frame {
         }
     }
 
+    /// The number of the text's own function in [`Chunk::code`].
+    pub fn text_base(self) -> usize {
+        match self {
+            Frame::Bound(depth) => depth,
+            _ => 0,
+        }
+    }
+
     /// Whether the text hands its locals to the VM.
     pub fn is_probed(self) -> bool {
         matches!(self, Frame::Probed | Frame::ProbedInside)
@@ -241,11 +249,7 @@ impl Chunk {
     /// # Safety
     /// As [`Chunks::file`].
     pub unsafe fn side(&self, l: *mut lua_State) -> Result<Side<'_>, String> {
-        let base = match self.frame {
-            Frame::Bound(depth) => depth,
-            _ => 0,
-        };
-        Ok(Side { outline: &self.outline, code: self.code(l)?, base })
+        Ok(Side { outline: &self.outline, code: self.code(l)?, base: self.frame.text_base() })
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Files {
     /// Main functions that are not in `origins` yet: places in [`Slot::Mains`].
     unindexed: Vec<(i64, usize)>,
     kept: i64,
+    /// Places of the main functions in [`Slot::Mains`].
+    mains: HashMap<usize, i64>,
     origins: HashMap<Proto, Origin>,
     /// The versions of each loaded file, the newest last; none if there is only the file itself.
     versions: HashMap<usize, Vec<usize>>,
@@ -86,6 +88,7 @@ impl Files {
     pub unsafe fn add(&mut self, l: *mut lua_State, index: c_int, file: File) -> usize {
         let number = self.list.len();
         let place = self.keep(l, index);
+        self.mains.insert(number, place);
         self.unindexed.push((place, number));
         self.list.push(file);
         number
@@ -120,6 +123,21 @@ impl Files {
             let number = function.checked_sub(base + 1);
             self.origins.insert(proto, Origin { file, function: number });
             open.extend(layout::children(proto).into_iter().zip(code.functions[function].children.iter().copied()));
+        }
+    }
+
+    /// Place of a file's main function in [`Slot::Mains`].
+    pub fn main(&self, number: usize) -> Option<i64> {
+        self.mains.get(&number).copied()
+    }
+
+    /// What function number `function` of a text is: of a revision's program, the revision's.
+    pub fn named(&self, file: usize, function: usize) -> Origin {
+        match self.list.get(file).map(|file| &file.kind) {
+            Some(Kind::Program { revision, functions }) => {
+                Origin { file: *revision, function: functions.get(function).copied() }
+            }
+            _ => Origin { file, function: Some(function) },
         }
     }
 
@@ -201,6 +219,11 @@ impl Files {
         self.stands_for.iter().filter(|(_, old)| **old == of).map(|(new, _)| *new).collect()
     }
 
+    /// Functions that stand for some function of one text.
+    pub fn standing_for(&self, file: usize) -> Vec<Origin> {
+        self.stands_for.iter().filter(|(_, old)| old.file == file).map(|(new, _)| *new).collect()
+    }
+
     /// Forgets what the functions of one text stand for.
     pub fn stand_down(&mut self, file: usize) {
         self.stands_for.retain(|new, _| new.file != file);
@@ -237,16 +260,13 @@ impl Files {
     }
 
     unsafe fn index_main(&mut self, mut main: Proto, file: usize) {
-        let File { chunk, kind } = &self.list[file];
+        let chunk = self.list[file].chunk.clone();
         for _ in 0..chunk.frame.depth() {
             self.origins.insert(main, Origin { file, function: None });
             let Some(&inner) = layout::children(main).first() else { return };
             main = inner;
         }
-        let renamed = |number: usize| match kind {
-            Kind::Program { revision, functions } => Origin { file: *revision, function: functions.get(number).copied() },
-            _ => Origin { file, function: Some(number) },
-        };
+        let renamed = |number: usize| self.named(file, number);
         self.origins.insert(main, Origin { file, function: None });
         let functions = &chunk.outline.functions;
         let mut nested: Vec<Vec<usize>> = vec![Vec::new(); functions.len() + 1];

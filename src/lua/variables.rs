@@ -59,8 +59,7 @@ pub unsafe fn handed_over(l: *mut lua_State, chunk: &Chunk, activation: usize) -
     Ok(found)
 }
 
-/// The variables of a new version: the old one's, and for what is new the cell of a dropped variable of that name, or a fresh one. The
-/// names of those that have been there before are returned, too.
+/// The variables of a new version: the old one's, and for what is new the cell of a dropped variable of that name, or a fresh one.
 ///
 /// # Safety
 /// As [`handed_over`].
@@ -70,23 +69,21 @@ pub unsafe fn revised(
     revision: &Revision,
     old: &Variables,
     dropped: impl Fn(&str) -> Option<Cell>,
-) -> (Variables, Vec<String>) {
+) -> Variables {
     let mut found = Variables::new();
     for (new, before) in &revision.comparison.variables {
         if let (0, Some(cell)) = (new.function, old.get(&before.local)) {
             found.insert(new.local, *cell);
         }
     }
-    let mut returned = Vec::new();
     for (local, name) in &revision.added {
-        let cell = dropped(name).inspect(|_| returned.push(name.clone()));
-        let cell = match cell {
+        let cell = match dropped(name) {
             Some(cell) => cell,
             None => fresh(l, activation),
         };
         found.insert(*local, cell);
     }
-    (found, returned)
+    found
 }
 
 /// A new variable of a loaded file, which is nil.

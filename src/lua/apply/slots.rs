@@ -10,28 +10,19 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 
 use crate::lua::apply::bind::{Name, Place as Where};
-use crate::lua::changes::{self, Place};
+use crate::lua::changes::{self, Noted, Place};
 use crate::lua::chunks::Chunk;
 use crate::lua::values;
 use crate::lua::variables;
 use crate::patch::syntax::{Field, Kind, Path, Statement, Target, Value};
 
-/// A place that a text writes.
-#[derive(Clone, Debug)]
-pub struct Slot {
-    /// What it is.
-    pub place: Place,
-    /// Its first place in the list of slots: holder, key (false if none), value before.
-    pub at: i64,
-    /// As the text writes it.
-    pub name: String,
-}
-
 /// What a text writes.
 #[derive(Debug, Default)]
 pub struct Slots {
     /// The places that could be found without running anything.
-    pub all: Vec<Slot>,
+    pub all: Vec<Noted>,
+    /// As the text writes them.
+    pub names: Vec<String>,
     /// The text consists of definitions only, and all their places were found: it writes nothing else.
     pub complete: bool,
     length: i64,
@@ -91,7 +82,8 @@ impl Slots {
             Found::Cell(upvalue) => Place::Cell { upvalue },
         };
         // On top: holder, key, value.
-        self.all.push(Slot { place, at: self.length + 1, name: target.text.clone() });
+        self.all.push(Noted { place, at: self.length + 1 });
+        self.names.push(target.text.clone());
         for step in [3, 2, 1] {
             changes::push_marked(l);
             ffi::lua_rawseti(l, list, self.length + step);
