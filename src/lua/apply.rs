@@ -289,16 +289,16 @@ lua_functions! {
 unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     work.file = bind::compile(l, work.context, work.patch)?;
     put(l, FUNCTION);
-    for place in [LOG, LIST] {
-        ffi::lua_newtable(l);
-        put(l, place);
-    }
+    ffi::lua_newtable(l);
+    put(l, LIST);
     Ok(())
 }
 
 /// Writes the heap down.
 unsafe fn record(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    get(l, LOG);
+    record::push_log(l);
+    ffi::lua_pushvalue(l, -1);
+    put(l, LOG);
     record::take(l, &[Slot::Work, Slot::Joins], &mut work.snapshot);
     Ok(())
 }

@@ -64,7 +64,7 @@ impl Changes {
             ffi::lua_settop(l, LIST);
             ffi::lua_rawgeti(l, LOG, entry.place);
             match entry.kind {
-                Kind::Table { pairs } => self.compare_table(l, number, *entry, pairs),
+                Kind::Table { .. } => self.compare_table(l, number, *entry),
                 Kind::Cell { upvalue } => {
                     ffi::lua_getupvalue(l, -1, upvalue);
                     self.compare(l, number, Place::Cell, entry.place + 1);
@@ -124,22 +124,22 @@ impl Changes {
         self.compare(l, number, Place::Metatable, noted);
     }
 
-    unsafe fn compare_table(&mut self, l: *mut lua_State, number: usize, entry: Entry, pairs: u32) {
+    unsafe fn compare_table(&mut self, l: *mut lua_State, number: usize, entry: Entry) {
         let table = LIST + 1;
         self.compare_metatable(l, number, entry.place + 1);
-        if same_pairs(l, table, entry, pairs) {
+        if same_pairs(l, table, entry) {
             return;
         }
         ffi::lua_settop(l, table);
         // The keys that were noted, to tell which of the present ones are new.
         ffi::lua_newtable(l);
         let known = table + 1;
-        for pair in 0..i64::from(pairs) {
-            ffi::lua_rawgeti(l, LOG, entry.place + 2 + 2 * pair);
+        for field in 0..entry.fields() {
+            entry.push_key(l, LOG, field);
             ffi::lua_pushvalue(l, -1);
             ffi::lua_pushboolean(l, 1);
             ffi::lua_rawset(l, known);
-            ffi::lua_rawgeti(l, LOG, entry.place + 3 + 2 * pair);
+            ffi::lua_rawgeti(l, LOG, entry.value_place(field));
             ffi::lua_pushvalue(l, -2);
             ffi::lua_rawget(l, table);
             // Key, value before, value now.
@@ -208,7 +208,7 @@ impl Changes {
 /// Whether the two values on top are the same in every respect: 1 and 1.0 are not, though raw-equal; two NaNs are, though not.
 unsafe fn same(l: *mut lua_State) -> bool {
     if ffi::lua_rawequal(l, -1, -2) != 0 {
-        return ffi::lua_isinteger(l, -1) == ffi::lua_isinteger(l, -2);
+        return ffi::lua_type(l, -1) != ffi::LUA_TNUMBER || ffi::lua_isinteger(l, -1) == ffi::lua_isinteger(l, -2);
     }
     let is_nan = |index| {
         ffi::lua_type(l, index) == ffi::LUA_TNUMBER && ffi::lua_tonumberx(l, index, std::ptr::null_mut()).is_nan()
@@ -217,24 +217,35 @@ unsafe fn same(l: *mut lua_State) -> bool {
 }
 
 /// Whether a table holds just the noted pairs, in the noted order (the usual case, and the cheapest to see).
-unsafe fn same_pairs(l: *mut lua_State, table: c_int, entry: Entry, pairs: u32) -> bool {
-    let mut pair = 0;
+unsafe fn same_pairs(l: *mut lua_State, table: c_int, entry: Entry) -> bool {
+    let fields = entry.fields();
+    let mut field = 0;
     ffi::lua_pushnil(l);
     while ffi::lua_next(l, table) != 0 {
-        if pair == i64::from(pairs) {
+        if field == fields {
             return false;
         }
-        ffi::lua_rawgeti(l, LOG, entry.place + 2 + 2 * pair);
-        let same_key = ffi::lua_rawequal(l, -1, -3) != 0;
-        ffi::lua_pop(l, 1);
-        ffi::lua_rawgeti(l, LOG, entry.place + 3 + 2 * pair);
-        if !same_key || !same(l) {
+        if entry.is_in_run(field) {
+            let is_number = ffi::lua_isinteger(l, -2) != 0;
+            if !is_number || ffi::lua_tointegerx(l, -2, std::ptr::null_mut()) != field + 1 {
+                return false;
+            }
+        } else {
+            entry.push_key(l, LOG, field);
+            let same_key = ffi::lua_rawequal(l, -1, -3) != 0;
+            ffi::lua_pop(l, 1);
+            if !same_key {
+                return false;
+            }
+        }
+        ffi::lua_rawgeti(l, LOG, entry.value_place(field));
+        if !same(l) {
             return false;
         }
         ffi::lua_pop(l, 2);
-        pair += 1;
+        field += 1;
     }
-    pair == i64::from(pairs)
+    field == fields
 }
 
 /// A function that takes another's place.
@@ -261,7 +272,7 @@ pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut R
     for entry in &snapshot.entries {
         ffi::lua_settop(l, LIST);
         match entry.kind {
-            Kind::Table { pairs } => carry_table(l, snapshot, *entry, pairs, replacements),
+            Kind::Table { .. } => carry_table(l, snapshot, *entry, replacements),
             Kind::Cell { upvalue } => {
                 if let Some(replacement) = noted(l, entry.place + 1, replacements) {
                     ffi::lua_rawgeti(l, LOG, entry.place);
@@ -328,19 +339,13 @@ unsafe fn still(l: *mut lua_State, place: i64) -> bool {
     same
 }
 
-unsafe fn carry_table(
-    l: *mut lua_State,
-    snapshot: &Snapshot,
-    entry: Entry,
-    pairs: u32,
-    replacements: &mut Replacements,
-) {
-    for pair in 0..i64::from(pairs) {
-        let (key, value) = (entry.place + 2 + 2 * pair, entry.place + 3 + 2 * pair);
+unsafe fn carry_table(l: *mut lua_State, snapshot: &Snapshot, entry: Entry, replacements: &mut Replacements) {
+    for field in 0..entry.fields() {
+        let value = entry.value_place(field);
         if let Some(replacement) = noted(l, value, replacements) {
             ffi::lua_settop(l, LIST);
             ffi::lua_rawgeti(l, LOG, entry.place);
-            ffi::lua_rawgeti(l, LOG, key);
+            entry.push_key(l, LOG, field);
             ffi::lua_pushvalue(l, -1);
             ffi::lua_rawget(l, LIST + 1);
             if still(l, value) {
@@ -349,6 +354,10 @@ unsafe fn carry_table(
                 replacement.holders += 1;
             }
         }
+        if entry.is_in_run(field) {
+            continue;
+        }
+        let key = value - 1;
         if let Some(replacement) = noted(l, key, replacements) {
             ffi::lua_settop(l, LIST);
             ffi::lua_rawgeti(l, LOG, entry.place);

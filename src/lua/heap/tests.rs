@@ -9,6 +9,7 @@ mod bench;
 mod deep;
 mod holders;
 mod memory;
+mod record;
 mod writes;
 
 use std::ffi::{CString, c_int};
@@ -86,7 +87,12 @@ impl Vm {
         let text = CString::new(text).expect("a text");
         // SAFETY: as above.
         unsafe {
-            assert_eq!(ffi::luaL_loadstring(self.l, text.as_ptr()), ffi::LUA_OK, "{:?}", self.top());
+            assert_eq!(
+                ffi::luaL_loadstring(self.l, text.as_ptr()),
+                ffi::LUA_OK,
+                "{:?}",
+                self.top()
+            );
             ffi::lua_pushvalue(self.l, OLD);
             ffi::lua_newuserdatauv(self.l, 0, 2);
             ffi::lua_pushcfunction(self.l, make_closure);

@@ -65,7 +65,11 @@ fn walks() {
                 median(survey)
             });
             // SAFETY: the VM is this test's alone.
-            let collect = median(|| milliseconds(|| drop(unsafe { ffi::lua_gc(vm.l, ffi::LUA_GCCOLLECT) })));
+            let collect = median(|| {
+                milliseconds(|| {
+                    unsafe { ffi::lua_gc(vm.l, ffi::LUA_GCCOLLECT) };
+                })
+            });
             let mut compare = Vec::new();
             let mut extra = 0;
             let record = median(|| {
@@ -75,9 +79,18 @@ fn walks() {
                 took
             });
             let compare = compare[compare.len() / 2];
-            let [api, memory, collect, record, extra, compare] =
-                [surveys[0], surveys[1], collect, record, extra as f64 / f64::from(1 << 20), compare].map(|ms| ms / size);
-            println!("{name:15} {size:6.1} MiB: {api:6.3} {memory:6.3} {collect:6.3} {record:6.3} {extra:5.2} {compare:6.3}");
+            let [api, memory, collect, record, extra, compare] = [
+                surveys[0],
+                surveys[1],
+                collect,
+                record,
+                extra as f64 / f64::from(1 << 20),
+                compare,
+            ]
+            .map(|ms| ms / size);
+            println!(
+                "{name:15} {size:6.1} MiB: {api:6.3} {memory:6.3} {collect:6.3} {record:6.3} {extra:5.2} {compare:6.3}"
+            );
         }
     }
 }
@@ -90,6 +103,8 @@ fn record(vm: &mut Vm) -> (f64, f64, usize) {
     unsafe {
         ffi::lua_newtable(vm.l);
         ffi::lua_replace(vm.l, LIST);
+        ffi::lua_pushboolean(vm.l, 1);
+        ffi::lua_setglobal(vm.l, c"log".as_ptr());
         ffi::lua_gc(vm.l, ffi::LUA_GCCOLLECT);
     }
     let before = vm.memory.used();
@@ -97,9 +112,10 @@ fn record(vm: &mut Vm) -> (f64, f64, usize) {
         assert!(vm.protected(|l, _| {
             // SAFETY: this is the protected call; the snapshot is not in its frames.
             unsafe {
-                ffi::lua_pushvalue(l, LIST);
-                ffi::lua_replace(l, 1);
-                ffi::lua_settop(l, 1);
+                ffi::lua_settop(l, 0);
+                record::push_log(l);
+                ffi::lua_pushvalue(l, 1);
+                ffi::lua_setglobal(l, c"log".as_ptr());
                 record::take(l, &[], &mut snapshot);
             }
         }));
@@ -109,14 +125,14 @@ fn record(vm: &mut Vm) -> (f64, f64, usize) {
         assert!(vm.protected(|l, _| {
             // SAFETY: as above.
             unsafe {
-                ffi::lua_pushvalue(l, LIST);
-                ffi::lua_replace(l, 1);
-                ffi::lua_settop(l, 1);
+                ffi::lua_settop(l, 0);
+                ffi::lua_getglobal(l, c"log".as_ptr());
                 ffi::lua_newtable(l);
                 changes.find(l, &snapshot);
             }
         }));
     });
     assert!(changes.all.is_empty());
+    vm.run("log = nil");
     (took, compared, bytes)
 }

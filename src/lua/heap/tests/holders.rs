@@ -13,39 +13,99 @@ const HOLDERS: &[(&str, &[&str])] = &[
     ("t = {1, 2, old, 'x', {old}}", &["field", "field"]),
     ("t = {[old] = 1}", &["key"]),
     ("t = {[old] = old, [1] = 2}", &["field", "key"]),
-    ("t = setmetatable({[1] = old, [old] = 2, x = old}, trap)", &["field", "field", "key"]),
-    ("t = setmetatable({old, [old] = old}, {__mode = 'kv'})", &["field", "field", "key"]),
+    (
+        "t = setmetatable({[1] = old, [old] = 2, x = old}, trap)",
+        &["field", "field", "key"],
+    ),
+    (
+        "t = setmetatable({old, [old] = old}, {__mode = 'kv'})",
+        &["field", "field", "key"],
+    ),
     ("getmetatable('').__call = old", &["field"]),
     ("debug.setmetatable(print, {__index = old})", &["field"]),
     ("debug.setmetatable(nil, {__index = old})", &["field"]),
     ("debug.setmetatable(1, {[old] = 1})", &["key"]),
     ("debug.setmetatable(true, {__index = old})", &["field"]),
-    ("debug.setmetatable(coroutine.create(print), {__index = old})", &["field"]),
-    ("t = setmetatable({}, {__call = old, __close = old, __gc = old})", &["field", "field", "field"]),
+    (
+        "debug.setmetatable(coroutine.create(print), {__index = old})",
+        &["field"],
+    ),
+    (
+        "t = setmetatable({}, {__call = old, __close = old, __gc = old})",
+        &["field", "field", "field"],
+    ),
     ("t = setmetatable({}, setmetatable({}, {old}))", &["field"]),
     ("t = {[setmetatable({}, {old})] = 1}", &["field"]),
-    ("local o = old f = function() return function() return o end end", &["cell"]),
-    ("local o = old f, g = function() return o end, function() o = 1 end", &["cell"]),
+    (
+        "local o = old f = function() return function() return o end end",
+        &["cell"],
+    ),
+    (
+        "local o = old f, g = function() return o end, function() o = 1 end",
+        &["cell"],
+    ),
     ("debug.getregistry().x = old", &["field"]),
     ("package.loaded.x = {f = old}", &["field"]),
-    ("debug.getregistry()[userdata] = 1 debug.setuservalue(userdata, old, 2)", &["user value"]),
+    (
+        "debug.getregistry()[userdata] = 1 debug.setuservalue(userdata, old, 2)",
+        &["user value"],
+    ),
     ("debug.setmetatable(userdata, {old}) t = {userdata}", &["field"]),
     ("f = closure(1, old, {old})", &["cell", "field"]),
     ("f = coroutine.wrap(old)", &["start"]),
-    ("t = {coroutine.create(old)} coroutine.close(coroutine.create(old))", &["start"]),
-    ("f = suspended(function() local o = old coroutine.yield() return o end)", &["stack"]),
-    ("f = suspended(function(...) coroutine.yield() return ... end, 1, old, 2)", &["vararg"]),
-    ("f = suspended(function(o) local function inner() coroutine.yield() end inner() end, old)", &["stack"]),
-    ("f = suspended(function(o) g = function() return o end coroutine.yield() end, old)", &["cell", "stack"]),
-    ("f = suspended(function(o) (function() coroutine.yield() o() end)() end, old)", &["cell", "stack"]),
-    ("f = suspended(function(o) for _ in o do coroutine.yield() end end, old)", &["stack", "stack"]),
-    ("f = suspended(function(o) for _ in next, {1} do o = print, o, coroutine.yield() end end, old)", &["stack", "stack"]),
+    (
+        "t = {coroutine.create(old)} coroutine.close(coroutine.create(old))",
+        &["start"],
+    ),
+    (
+        "f = suspended(function() local o = old coroutine.yield() return o end)",
+        &["stack"],
+    ),
+    (
+        "f = suspended(function(...) coroutine.yield() return ... end, 1, old, 2)",
+        &["vararg"],
+    ),
+    (
+        "f = suspended(function(o) local function inner() coroutine.yield() end inner() end, old)",
+        &["stack"],
+    ),
+    (
+        "f = suspended(function(o) g = function() return o end coroutine.yield() end, old)",
+        &["cell", "stack"],
+    ),
+    (
+        "f = suspended(function(o) (function() coroutine.yield() o() end)() end, old)",
+        &["cell", "stack"],
+    ),
+    (
+        "f = suspended(function(o) for _ in o do coroutine.yield() end end, old)",
+        &["stack", "stack"],
+    ),
+    (
+        "f = suspended(function(o) for _ in next, {1} do o = print, o, coroutine.yield() end end, old)",
+        &["stack", "stack"],
+    ),
     ("f = suspended(function() xpcall(coroutine.yield, old) end)", &["stack"]),
-    ("f = suspended(function() pcall(coroutine.yield, 1) local o = old end)", &[]),
-    ("f = suspended(function() print(old, coroutine.yield()) end)", &["stack"]),
-    ("f = suspended(function() local c <close> = setmetatable({}, {__close = old}) coroutine.yield() end)", &["field"]),
-    ("f = coroutine.create(function(o) error(o) end) coroutine.resume(f, old)", &["stack", "stack"]),
-    ("f = coroutine.create(print) debug.sethook(f, old, '', 1000000)", &["field"]),
+    (
+        "f = suspended(function() pcall(coroutine.yield, 1) local o = old end)",
+        &[],
+    ),
+    (
+        "f = suspended(function() print(old, coroutine.yield()) end)",
+        &["stack"],
+    ),
+    (
+        "f = suspended(function() local c <close> = setmetatable({}, {__close = old}) coroutine.yield() end)",
+        &["field"],
+    ),
+    (
+        "f = coroutine.create(function(o) error(o) end) coroutine.resume(f, old)",
+        &["stack", "stack"],
+    ),
+    (
+        "f = coroutine.create(print) debug.sethook(f, old, '', 1000000)",
+        &["field"],
+    ),
 ];
 
 #[test]
@@ -118,7 +178,11 @@ fn tables_that_a_loop_may_traverse_are_known() {
         let survey = vm.find(OLD);
         let site = *survey.sites.last().expect("a key");
         // SAFETY: the VM is this test's alone, and the list is the survey's.
-        assert_eq!(unsafe { survey.is_traversed(vm.l, super::LIST, site) }, traversed, "{body}");
+        assert_eq!(
+            unsafe { survey.is_traversed(vm.l, super::LIST, site) },
+            traversed,
+            "{body}"
+        );
     }
 }
 
@@ -129,7 +193,9 @@ fn what_is_ours_is_no_part_of_the_program() {
         let mut survey = Survey::default();
         let mut wanted = Wanted::default();
         // SAFETY: as above.
-        wanted.functions.insert(unsafe { ffi::lua_topointer(vm.l, OLD) } as usize);
+        wanted
+            .functions
+            .insert(unsafe { ffi::lua_topointer(vm.l, OLD) } as usize);
         assert!(vm.protected(|l, vm| {
             let scope = Scope {
                 own: &[OWN],

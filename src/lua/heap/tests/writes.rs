@@ -89,7 +89,11 @@ fn fields_cells_and_joins_are_taken_back() {
                 }
             }
         }));
-        let (f, f2, g) = if in_order { ("b", "new", "b") } else { ("new", "a", "new") };
+        let (f, f2, g) = if in_order {
+            ("b", "new", "b")
+        } else {
+            ("new", "a", "new")
+        };
         let shown = "local function show(v) if type(v) == 'function' then return v() end return v end";
         vm.run(&format!(
             "{shown} assert(t.x == t and t.y == nil and t.z() == 'old')
@@ -116,7 +120,10 @@ fn a_coroutine_that_has_moved_on_is_left_alone() {
 
 #[test]
 fn what_a_site_no_longer_holds_is_not_switched() {
-    let mut vm = Vm::new("t = {old, {[old] = 1}} local o = old f = function(x) o = x return x end", true);
+    let mut vm = Vm::new(
+        "t = {old, {[old] = 1}} local o = old f = function(x) o = x return x end",
+        true,
+    );
     let survey = vm.find(OLD);
     vm.run("t[1] = 1 t[2] = {} for k in pairs(t[2]) do t[2][k] = nil end f(1)");
     // The table with the key is still there for the survey.
