@@ -9,11 +9,9 @@
 use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
-use rustc_hash::FxHashMap;
 
 use crate::lua::heap;
 use crate::lua::heap::record::{self, Entry, Kind, Snapshot};
-use crate::lua::heap::stacks;
 
 /// One place that holds another value than in the snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +73,7 @@ impl Changes {
             ffi::lua_settop(l, LIST);
             ffi::lua_rawgeti(l, LOG, entry.place);
             match entry.kind {
-                Kind::Table { pairs } => self.compare_table(l, *entry, pairs),
+                Kind::Table { .. } => self.compare_table(l, *entry),
                 Kind::Cell { upvalue } => {
                     ffi::lua_getupvalue(l, -1, upvalue);
                     self.compare(l, Place::Cell { upvalue }, entry.place + 1);
@@ -92,7 +90,6 @@ impl Changes {
                     heap::push_sample(l, of);
                     self.compare_metatable(l, Place::Type(of), entry.place);
                 }
-                Kind::Stack { .. } | Kind::Frame { .. } => {}
             }
         }
         ffi::lua_settop(l, LIST);
@@ -131,22 +128,22 @@ impl Changes {
         self.compare(l, place, noted);
     }
 
-    unsafe fn compare_table(&mut self, l: *mut lua_State, entry: Entry, pairs: u32) {
+    unsafe fn compare_table(&mut self, l: *mut lua_State, entry: Entry) {
         let table = LIST + 1;
         self.compare_metatable(l, Place::Metatable, entry.place + 1);
-        if same_pairs(l, table, entry, pairs) {
+        if same_pairs(l, table, entry) {
             return;
         }
         ffi::lua_settop(l, table);
         // The keys that were noted, to tell which of the present ones are new.
         ffi::lua_newtable(l);
         let known = table + 1;
-        for pair in 0..i64::from(pairs) {
-            ffi::lua_rawgeti(l, LOG, entry.place + 2 + 2 * pair);
+        for field in 0..entry.fields() {
+            entry.push_key(l, LOG, field);
             ffi::lua_pushvalue(l, -1);
             ffi::lua_pushboolean(l, 1);
             ffi::lua_rawset(l, known);
-            ffi::lua_rawgeti(l, LOG, entry.place + 3 + 2 * pair);
+            ffi::lua_rawgeti(l, LOG, entry.value_place(field));
             ffi::lua_pushvalue(l, -2);
             ffi::lua_rawget(l, table);
             // Key, value before, value now.
@@ -276,22 +273,33 @@ unsafe fn same(l: *mut lua_State) -> bool {
 }
 
 /// Whether a table holds just the noted pairs, in the noted order (the usual case, and the cheapest to see).
-unsafe fn same_pairs(l: *mut lua_State, table: c_int, entry: Entry, pairs: u32) -> bool {
-    let mut pair = 0;
+unsafe fn same_pairs(l: *mut lua_State, table: c_int, entry: Entry) -> bool {
+    let fields = entry.fields();
+    let mut field = 0;
     ffi::lua_pushnil(l);
     while ffi::lua_next(l, table) != 0 {
-        if pair == i64::from(pairs) {
+        if field == fields {
             return false;
         }
-        ffi::lua_rawgeti(l, LOG, entry.place + 2 + 2 * pair);
-        let same_key = ffi::lua_rawequal(l, -1, -3) != 0;
-        ffi::lua_pop(l, 1);
-        ffi::lua_rawgeti(l, LOG, entry.place + 3 + 2 * pair);
-        if !same_key || !same(l) {
+        if entry.is_in_run(field) {
+            let is_number = ffi::lua_isinteger(l, -2) != 0;
+            if !is_number || ffi::lua_tointegerx(l, -2, std::ptr::null_mut()) != field + 1 {
+                return false;
+            }
+        } else {
+            entry.push_key(l, LOG, field);
+            let same_key = ffi::lua_rawequal(l, -1, -3) != 0;
+            ffi::lua_pop(l, 1);
+            if !same_key {
+                return false;
+            }
+        }
+        ffi::lua_rawgeti(l, LOG, entry.value_place(field));
+        if !same(l) {
             return false;
         }
         ffi::lua_pop(l, 2);
-        pair += 1;
+        field += 1;
     }
-    pair == i64::from(pairs)
+    field == fields
 }

@@ -354,3 +354,6 @@ pub unsafe fn push_sample(l: *mut lua_State, of: c_int) {
 unsafe extern "C-unwind" fn nothing(_l: *mut lua_State) -> c_int {
     0
 }
+
+#[cfg(test)]
+mod tests;

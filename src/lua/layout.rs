@@ -274,7 +274,9 @@ unsafe fn lies_as_expected(l: *mut lua_State, table: c_int) -> bool {
         return false;
     }
     let array = (0..parts.array_length).map(|place| (None, parts.array_value(place)));
-    let nodes = (0..parts.node_count).map(|number| parts.node(number)).map(|(key, value)| (Some(key), value));
+    let nodes = (0..parts.node_count)
+        .map(|number| parts.node(number))
+        .map(|(key, value)| (Some(key), value));
     let lying = array.chain(nodes).filter(|(_, value)| !value.is_nil());
     ffi::lua_pushnil(l);
     for (key, value) in lying {

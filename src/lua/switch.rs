@@ -153,7 +153,14 @@ impl Journal {
     ///
     /// # Safety
     /// As [`Journal::switch`]. The upvalue is there.
-    pub unsafe fn set_cell(&mut self, l: *mut lua_State, journal: c_int, function: c_int, upvalue: c_int, value: c_int) {
+    pub unsafe fn set_cell(
+        &mut self,
+        l: *mut lua_State,
+        journal: c_int,
+        function: c_int,
+        upvalue: c_int,
+        value: c_int,
+    ) {
         let [journal, function, value] = [journal, function, value].map(|index| ffi::lua_absindex(l, index));
         ffi::lua_getupvalue(l, function, upvalue);
         let before = ffi::lua_gettop(l);

@@ -11,7 +11,6 @@
 use std::ffi::{c_int, c_void};
 
 use mlua::ffi::{self, lua_State};
-use rustc_hash::FxHashSet;
 
 use crate::lua::heap::seen::Seen;
 use crate::lua::heap::{self, Scope, Spot, Visitor};
@@ -25,8 +24,6 @@ pub struct Snapshot {
     pub entries: Vec<Entry>,
     /// Every coroutine.
     pub threads: Vec<*mut lua_State>,
-    /// Tables that suspended coroutines have on their stacks: a loop may be traversing them.
-    pub on_stacks: FxHashSet<usize>,
     seen: Seen,
     /// Length of the log.
     length: i64,
@@ -44,8 +41,10 @@ pub struct Entry {
 /// The kinds of objects that hold values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A table: its metatable (false if none), then `pairs` times key and value.
+    /// A table: its metatable (false if none), then `run` times the value of a key that counts from 1, then `pairs` times key and value.
     Table {
+        /// Number of values whose keys are not noted.
+        run: u32,
         /// Number of pairs.
         pairs: u32,
     },
@@ -59,23 +58,53 @@ pub enum Kind {
         /// Number of user values.
         values: c_int,
     },
-    /// A stack slot of a suspended coroutine: its value, a function.
-    Stack {
-        /// The frame, from 0 (innermost); -1 for a coroutine that has not started.
-        level: c_int,
-        /// The local's number as `lua_getlocal` counts (negative: vararg), or the stack index if it has not started.
-        local: c_int,
-    },
     /// The values of one basic type (`LUA_TSTRING`, …), which share a metatable: that metatable (false if none), in the entry's place.
     Type {
         /// Which type.
         of: c_int,
     },
-    /// A function that a suspended coroutine is in the middle of: the function.
-    Frame {
-        /// The frame, from 0 (innermost).
-        level: c_int,
-    },
+}
+
+impl Entry {
+    /// How many fields of a table are noted.
+    pub fn fields(self) -> i64 {
+        match self.kind {
+            Kind::Table { run, pairs } => i64::from(run) + i64::from(pairs),
+            _ => 0,
+        }
+    }
+
+    /// Where the value of a table's field number `number`, from 0, is noted.
+    #[inline]
+    pub fn value_place(self, number: i64) -> i64 {
+        let Kind::Table { run, .. } = self.kind else {
+            return self.place;
+        };
+        let run = i64::from(run);
+        if number < run {
+            self.place + 2 + number
+        } else {
+            self.place + 3 + run + 2 * (number - run)
+        }
+    }
+
+    /// Whether the key of field number `number` is that number plus one, and not noted.
+    #[inline]
+    pub fn is_in_run(self, number: i64) -> bool {
+        matches!(self.kind, Kind::Table { run, .. } if number < i64::from(run))
+    }
+
+    /// Pushes the key of a table's field number `number`.
+    ///
+    /// # Safety
+    /// As [`push_noted`].
+    pub unsafe fn push_key(self, l: *mut lua_State, log: c_int, number: i64) {
+        if self.is_in_run(number) {
+            ffi::lua_pushinteger(l, number + 1);
+        } else {
+            ffi::lua_rawgeti(l, log, self.value_place(number) - 1);
+        }
+    }
 }
 
 /// Stands for nil in the log.
@@ -83,16 +112,66 @@ static NIL: u8 = 0;
 
 /// Index of the log in the frames of this module's functions.
 const LOG: c_int = 1;
+/// Places in the log for a KiB of the heap: a little less than most heaps need, since those not used cost as much.
+const PLACES_PER_KIBIBYTE: c_int = 40;
+
+/// Pushes a table for the log, with room for what a heap like this one usually takes.
+///
+/// # Safety
+/// `l` is inside a protected call, with room for a value.
+pub unsafe fn push_log(l: *mut lua_State) {
+    let kibibytes = ffi::lua_gc(l, ffi::LUA_GCCOUNT);
+    ffi::lua_createtable(l, kibibytes.saturating_mul(PLACES_PER_KIBIBYTE), 0);
+}
 
 /// Writes down the whole heap. Expects the log, an empty table, as the only value on the stack.
 ///
 /// # Safety
 /// `l` is the main thread inside a protected call; the collector is stopped.
 pub unsafe fn take(l: *mut lua_State, own: &[Slot], snapshot: &mut Snapshot) {
-    let Snapshot { entries, threads, on_stacks, seen, length } = snapshot;
+    let Snapshot {
+        entries,
+        threads,
+        seen,
+        length,
+    } = snapshot;
     seen.insert(ffi::lua_topointer(l, LOG) as usize);
-    let mut recorder = Recorder { entries, threads, on_stacks, length };
+    let mut recorder = Recorder {
+        entries,
+        threads,
+        length,
+    };
     heap::walk(l, Scope { own, tables: None }, seen, &mut recorder);
+}
+
+/// Finds every coroutine.
+///
+/// # Safety
+/// As [`take`].
+pub unsafe fn threads(l: *mut lua_State, own: &[Slot], found: &mut Vec<*mut lua_State>) {
+    let mut seen = Seen::default();
+    heap::walk(l, Scope { own, tables: None }, &mut seen, &mut Threads { found });
+}
+
+struct Threads<'a> {
+    found: &'a mut Vec<*mut lua_State>,
+}
+
+impl Visitor for Threads<'_> {
+    const DEPTH: u32 = 0;
+    const EVERY_VALUE: bool = false;
+
+    fn wants(&self, _function: usize, _proto: Option<Proto>) -> bool {
+        false
+    }
+
+    unsafe fn object(&mut self, l: *mut lua_State, object: c_int, of: c_int) {
+        if of == ffi::LUA_TTHREAD {
+            self.found.push(ffi::lua_tothread(l, object));
+        }
+    }
+
+    unsafe fn value(&mut self, _l: *mut lua_State, _holder: c_int, _spot: Spot) {}
 }
 
 impl Snapshot {
@@ -105,7 +184,6 @@ impl Snapshot {
 struct Recorder<'a> {
     entries: &'a mut Vec<Entry>,
     threads: &'a mut Vec<*mut lua_State>,
-    on_stacks: &'a mut FxHashSet<usize>,
     length: &'a mut i64,
 }
 
@@ -119,7 +197,7 @@ impl Visitor for Recorder<'_> {
 
     unsafe fn object(&mut self, l: *mut lua_State, object: c_int, of: c_int) {
         match of {
-            ffi::LUA_TTABLE => self.begin(l, object, Kind::Table { pairs: 0 }),
+            ffi::LUA_TTABLE => self.begin(l, object, Kind::Table { run: 0, pairs: 0 }),
             ffi::LUA_TUSERDATA => self.begin(l, object, Kind::Userdata { values: 0 }),
             ffi::LUA_TTHREAD => {
                 // In the log, where nothing can collect it.
@@ -131,45 +209,29 @@ impl Visitor for Recorder<'_> {
     }
 
     unsafe fn value(&mut self, l: *mut lua_State, holder: c_int, spot: Spot) {
-        let is_function = ffi::lua_type(l, -1) == ffi::LUA_TFUNCTION;
         match spot {
             Spot::Type(of) => self.begin(l, -1, Kind::Type { of }),
             Spot::Metatable => self.note(l, -1),
-            Spot::Pair => {
-                self.note(l, -2);
-                self.note(l, -1);
-                self.count();
-            }
+            Spot::Pair => self.pair(l),
             Spot::Cell(upvalue) => {
                 self.begin(l, holder, Kind::Cell { upvalue });
                 self.note(l, -1);
             }
             Spot::UserValue(_) => {
                 self.note(l, -1);
-                self.count();
-            }
-            Spot::Stack { level, local } => {
-                if ffi::lua_type(l, -1) == ffi::LUA_TTABLE {
-                    self.on_stacks.insert(ffi::lua_topointer(l, -1) as usize);
-                }
-                if is_function {
-                    self.begin(l, holder, Kind::Stack { level, local });
-                    self.note(l, -1);
+                if let Some(Kind::Userdata { values }) = self.entries.last_mut().map(|entry| &mut entry.kind) {
+                    *values += 1;
                 }
             }
-            Spot::Frame(level) => {
-                let suspended = ffi::lua_status(ffi::lua_tothread(l, holder)) == ffi::LUA_YIELD;
-                if suspended && ffi::lua_iscfunction(l, -1) == 0 {
-                    self.begin(l, holder, Kind::Frame { level });
-                    self.note(l, -1);
-                }
-            }
+            // Stacks are the program's own business: what a patch exchanges there has a journal of its own.
+            Spot::Stack { .. } | Spot::Frame(_) => {}
         }
     }
 }
 
 impl Recorder<'_> {
     /// Appends a copy of the value at `index` to the log.
+    #[inline]
     unsafe fn note(&mut self, l: *mut lua_State, index: c_int) {
         if ffi::lua_type(l, index) == ffi::LUA_TNIL {
             push_nil_mark(l);
@@ -189,12 +251,19 @@ impl Recorder<'_> {
         });
     }
 
-    /// Counts what was noted in the newest entry, which is the visited object's: objects are visited one after the other.
-    fn count(&mut self) {
-        match self.entries.last_mut().map(|entry| &mut entry.kind) {
-            Some(Kind::Table { pairs }) => *pairs += 1,
-            Some(Kind::Userdata { values }) => *values += 1,
-            _ => {}
+    /// Notes key and value in the newest entry, which is the visited table's: objects are visited one after the other.
+    unsafe fn pair(&mut self, l: *mut lua_State) {
+        if let Some(Kind::Table { run, pairs }) = self.entries.last_mut().map(|entry| &mut entry.kind) {
+            let in_run = *pairs == 0
+                && ffi::lua_isinteger(l, -2) != 0
+                && ffi::lua_tointegerx(l, -2, std::ptr::null_mut()) == i64::from(*run) + 1;
+            if in_run {
+                *run += 1;
+            } else {
+                *pairs += 1;
+                self.note(l, -2);
+            }
+            self.note(l, -1);
         }
     }
 }
