@@ -34,3 +34,6 @@ pub mod switch;
 pub mod values;
 pub mod vm;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;

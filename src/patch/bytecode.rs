@@ -147,3 +147,6 @@ impl Code {
         u32::try_from(line).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests;

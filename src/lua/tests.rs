@@ -1,0 +1,3 @@
+//! Tests of other rooms' code that need Lua to be its judge.
+
+mod bytecode;
