@@ -107,12 +107,11 @@ impl Patches for FakePatches {
     }
 
     fn check(&self, injection: Injection) -> Told {
-        let report = format!(
-            "checked {} {} for {:?}",
-            injection.name,
-            injection.bytes.len(),
-            injection.target
-        );
+        let target = match injection.target {
+            Target::Service(name) => name,
+            Target::Instance(handle) => handle.to_string(),
+        };
+        let report = format!("checked {} for {target}", injection.name);
         Box::pin(async move {
             Injected {
                 output: String::new(),

@@ -141,8 +141,8 @@ async fn check_reads_the_file_as_inject_does() {
     std::fs::write(bench.file("p.lua"), "text").expect("a file");
     let mut client = bench.client().await;
     for (typed, said) in [
-        ("check store p.lua", "checked p.lua 4 for Service(\"store\")"),
-        ("check .db p.lua", "checked p.lua 4 for Instance(Handle(8))"),
+        ("check store p.lua", "checked p.lua for store"),
+        ("check .db p.lua", "checked p.lua for :00000008"),
     ] {
         assert_eq!(client.cmd(typed).await, [said, "OK"], "{typed}");
     }
