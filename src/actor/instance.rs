@@ -117,6 +117,11 @@ impl Instance {
         }
     }
 
+    /// Whether a worker runs it just now.
+    pub fn is_running(&self) -> bool {
+        self.turn.load(Ordering::Acquire) & RUNNING != 0
+    }
+
     /// Marks that there is work; true if the caller must put it into the run queue.
     pub(super) fn wake(&self) -> bool {
         self.turn.fetch_or(QUEUED, Ordering::AcqRel) & (QUEUED | RUNNING) == 0

@@ -1,10 +1,11 @@
 //! One patch to every instance: written down, sent, answered, told, filed.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{info, warn};
 
 use crate::actor::instance::Instance;
@@ -13,10 +14,11 @@ use crate::hotfix::archive::ArchiveError;
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::record::{self, Intake, Origin, PatchId, Target, Verdict};
+use crate::hotfix::round::{Answers, Round};
 use crate::patch::diff;
 use crate::patch::order::{Order, Patch};
 use crate::patch::outcome::{InstanceReport, Status};
-use crate::patch::report::Delivery;
+use crate::patch::report::{Deed, Delivery};
 use crate::patch::source::Source;
 
 /// A patch as it came in.
@@ -69,19 +71,20 @@ impl Office {
         let began = Instant::now();
         let sha256 = record::sha256(&parcel.bytes);
         let (id, previous) = self.write_down(&parcel, &sha256)?;
-        let mut reports = match Source::new(&parcel.bytes) {
+        let reports = match Source::new(&parcel.bytes) {
             Ok(source) => self.send(&parcel, source, id, &sha256, &instances).await,
             Err(why) => instances
                 .iter()
                 .map(|i| answers::rejected(i, format!("{}: {why}", parcel.label)))
                 .collect(),
         };
-        reports.sort_by_key(|report| report.handle);
-        let by = (parcel.origin == Origin::Injected).then_some(parcel.by.as_str());
-        let delivery = Delivery {
+        let deed = Deed::Apply {
             id: id.0,
             sha256: &sha256,
-            by,
+            by: (parcel.origin == Origin::Injected).then_some(parcel.by.as_str()),
+        };
+        let delivery = Delivery {
+            deed,
             reports: &reports,
         };
         let diff = diff_of(&delivery, &parcel, previous.as_deref());
@@ -133,33 +136,33 @@ impl Office {
         });
         let for_all = parcel.target == Target::All;
         if for_all {
-            self.stand(&patch);
+            self.standing.post(&patch);
         }
-        let (answer, mut answers) = unbounded_channel();
-        for instance in instances {
-            let answer = answer.clone();
-            // The receiver stays until every instance has answered or ended.
-            let reply = Box::new(move |report| drop(answer.send(report)));
-            // An instance that has just ended drops the order, and with it the reply.
-            let _ = self.node.post_job(
-                instance,
-                Box::new(Order::Apply {
-                    patch: patch.clone(),
-                    reply,
-                }),
-            );
-        }
-        drop(answer);
-        let mut reports = answers::gather(&mut answers, instances.len()).await;
-        let missing = answers::missing(&reports, instances);
-        if missing.iter().any(|instance| instance.mailbox.is_open()) {
-            self.await_late(&patch, answers);
-        }
-        reports.extend(missing.into_iter().map(answers::timed_out));
+        let answers = self.apply(&patch, instances, &HashSet::new()).await;
         if for_all {
-            self.settle(&patch, &reports);
+            self.settle(&patch, &answers.reports);
         }
-        reports
+        if !answers.lost.is_empty() {
+            self.await_late(&patch, answers.late);
+        }
+        answers.reports
+    }
+
+    /// Has instances apply a patch; those that have it already answer so. `lost`: those that are known not to answer now.
+    pub(super) async fn apply(&self, patch: &Arc<Patch>, instances: &[Arc<Instance>], lost: &HashSet<u32>) -> Answers {
+        let order = |reply, progress| Order::Apply {
+            patch: patch.clone(),
+            reply,
+            progress,
+        };
+        let round = Round {
+            node: &self.node,
+            limits: self.limits(),
+            order: &order,
+            noun: "patch",
+            pending: "the patch is pending there and will be applied before its next message",
+        };
+        round.ask(instances, lost).await
     }
 
     /// Decides whether new instances get the patch.
@@ -168,30 +171,19 @@ impl Office {
             Some(applied) => {
                 // The first delivery decides; nobody else sets it.
                 let _ = patch.sources.set(applied.sources.clone());
-                self.confirm(patch);
+                self.standing.confirm(patch);
             }
             None => {
-                self.withdraw(patch);
+                self.standing.withdraw(&patch.service, &[patch.id]);
             }
         }
     }
 
     /// Logs the answers of instances that were busy for too long.
-    fn await_late(&self, patch: &Arc<Patch>, mut answers: UnboundedReceiver<InstanceReport>) {
+    pub(super) fn await_late(&self, patch: &Arc<Patch>, late: UnboundedReceiver<InstanceReport>) {
         let patch = patch.clone();
-        tokio::spawn(async move {
-            while let Some(report) = answers.recv().await {
-                let reports = [report];
-                let delivery = Delivery::of(&patch, &reports);
-                info!(
-                    "[hotfix] {}/{} late in :{:08x}: {}",
-                    patch.service,
-                    patch.name,
-                    reports[0].handle,
-                    delivery.summary()
-                );
-            }
-        });
+        let what = format!("{}/{}", patch.service, patch.name);
+        answers::tell_late(late, what, move |reports| Delivery::of(&patch, reports).summary());
     }
 
     /// Logs the delivery, and says it to whoever waits. What the patch printed stands above, as the instance's own words.
@@ -207,19 +199,23 @@ impl Office {
             delivery.summary(),
             delivery.details()
         );
+        self.log(&head, diff);
+        Told {
+            status: delivery.status(),
+            complete: delivery.is_complete(),
+            output,
+            report: head + diff,
+        }
+    }
+
+    /// Logs a report with its diff.
+    pub(super) fn log(&self, head: &str, diff: &str) {
         let shown = if self.config.colour {
             diff::coloured(diff)
         } else {
             diff.to_owned()
         };
-        info!("{}", (head.clone() + &shown).trim_end());
-        let complete = !delivery.reports.is_empty() && delivery.reports.iter().all(|report| report.status.is_live());
-        Told {
-            status: delivery.status(),
-            complete,
-            output,
-            report: head + diff,
-        }
+        info!("{}", (head.to_owned() + &shown).trim_end());
     }
 
     fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {
@@ -267,7 +263,8 @@ impl Office {
     }
 }
 
-fn diff_of(delivery: &Delivery<'_>, parcel: &Parcel, previous: Option<&[u8]>) -> String {
+/// The diff of what is, or would be, applied.
+pub(super) fn diff_of(delivery: &Delivery<'_>, parcel: &Parcel, previous: Option<&[u8]>) -> String {
     let Some(applied) = delivery.applied() else {
         return String::new();
     };

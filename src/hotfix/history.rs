@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::hotfix::record::{
@@ -138,6 +139,23 @@ impl History {
     /// When the database cannot be read.
     pub fn active(&self, service: Option<&str>) -> Result<Vec<Active>, HistoryError> {
         self.explain(read::active(&self.db, service))
+    }
+
+    /// What is live of one service in the instances that it was for, each version of a name, newest first. Patches for one instance are
+    /// among them, whether that instance still lives or not.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn live(&self, service: &str) -> Result<Vec<Record>, HistoryError> {
+        self.explain(read::live(&self.db, service))
+    }
+
+    /// When the newest patch with these bytes was rolled back; `None` if it was not, or there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn rolled_back(&self, service: &str, name: &str, sha256: &str) -> Result<Option<Timestamp>, HistoryError> {
+        self.explain(read::rolled_back(&self.db, service, name, sha256))
     }
 
     /// The newest `limit` patches, newest first; of one service, or of all.

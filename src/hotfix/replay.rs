@@ -67,7 +67,8 @@ impl Office {
             sources: OnceLock::from(active.sources),
         });
         self.replayed.lock().insert(patch.id);
-        self.stand(&patch);
+        self.standing.post(&patch);
+        self.standing.confirm(&patch);
         self.event(EventKind::Replayed, patch.id, None);
     }
 }

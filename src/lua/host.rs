@@ -31,6 +31,8 @@ pub struct Config {
     pub env: BTreeMap<String, String>,
     /// How long a patch's own code may run in one instance.
     pub time_limit: Duration,
+    /// How long a patch may wait for a suspended old body that it would break.
+    pub in_flight_wait: Duration,
     /// How much memory it may take, in bytes.
     pub memory_limit: usize,
     /// Up to how much Lua heap a snapshot is taken for undoing it, in bytes.

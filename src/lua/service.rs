@@ -67,7 +67,7 @@ impl Service {
         };
         match order {
             Order::Apply { .. } if !context.loaded.get() => self.early.push(order),
-            Order::Apply { patch, reply } => {
+            Order::Apply { patch, reply, .. } => {
                 reply(apply::apply(context, &patch));
                 // SAFETY: as below. The forks of the patch start when it has been told.
                 unsafe { scheduler::protected(context, scheduler::drain_queues) };

@@ -1,6 +1,9 @@
 //! What the post room hands to an instance, and what the instance asks the post room for.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use crate::patch::free::{Read, reads};
 use crate::patch::outcome::{InstanceReport, SourceFile};
@@ -61,6 +64,39 @@ pub struct Rollback {
     pub dry: bool,
 }
 
+/// How far an order has come in one instance, for whoever waits for its answer: set by the instance, read by the post room.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<Stage>);
+
+/// See [`Progress`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// The instance has not come to it.
+    #[default]
+    Queued,
+    /// The instance works on it, since then.
+    Running(Instant),
+    /// The order waits in the instance for a suspended old body to end, since then.
+    Waiting(Instant),
+}
+
+impl Progress {
+    /// The instance begins to work on the order, or goes on after a wait.
+    pub fn begin(&self) {
+        *self.0.lock() = Stage::Running(Instant::now());
+    }
+
+    /// The order waits for a suspended old body.
+    pub fn wait(&self) {
+        *self.0.lock() = Stage::Waiting(Instant::now());
+    }
+
+    /// Where it is.
+    pub fn stage(&self) -> Stage {
+        *self.0.lock()
+    }
+}
+
 /// Called with the outcome of an order; dropped uncalled if the instance ends first.
 pub type Reply = Box<dyn FnOnce(InstanceReport) + Send>;
 
@@ -72,6 +108,8 @@ pub enum Order {
         patch: Arc<Patch>,
         /// Takes the outcome.
         reply: Reply,
+        /// Where it tells how far it is.
+        progress: Arc<Progress>,
     },
     /// Say what a patch would do, without executing anything of it.
     Check {
@@ -79,6 +117,8 @@ pub enum Order {
         patch: Arc<Patch>,
         /// As above; the status `Applied` means that it would be.
         reply: Reply,
+        /// As above.
+        progress: Arc<Progress>,
     },
     /// Take patches back, all of them or none.
     Rollback {
@@ -86,6 +126,8 @@ pub enum Order {
         rollback: Arc<Rollback>,
         /// As above. `Applied`: taken back; `Unchanged`: none of them is live here; `Rejected`: refused, with the reason.
         reply: Reply,
+        /// As above.
+        progress: Arc<Progress>,
     },
     /// The node stops: run what the service registered for that, then end.
     Stop,

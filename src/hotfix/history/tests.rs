@@ -333,3 +333,24 @@ fn a_history_can_be_handed_to_another_thread() {
         .unwrap();
     assert_eq!(id, PatchId(1));
 }
+
+#[test]
+fn a_rollback_is_remembered_with_its_time() {
+    let (_dir, mut history) = fresh();
+    let rolled_back = |history: &History| history.rolled_back("simpledb", "x.lua", &sha256(b"a")).unwrap();
+    assert_eq!(rolled_back(&history), None);
+    let id = applied(&mut history, "x.lua", b"a");
+    assert_eq!(rolled_back(&history), None);
+    assert_eq!(history.live("simpledb").unwrap().len(), 1);
+    history
+        .event(&event(EventKind::RolledBack, Subject::Patch(id)))
+        .unwrap();
+    assert!(rolled_back(&history).is_some());
+    assert_eq!(history.live("simpledb").unwrap(), []);
+    applied(&mut history, "x.lua", b"a");
+    assert_eq!(rolled_back(&history), None, "it was applied again");
+    let service = Subject::Service("simpledb".into());
+    history.event(&event(EventKind::RolledBack, service)).unwrap();
+    assert!(rolled_back(&history).is_some());
+    assert_eq!(history.rolled_back("simpledb", "x.lua", &sha256(b"b")).unwrap(), None);
+}
