@@ -57,7 +57,7 @@ impl Office {
             sha256: record::sha256(&parcel.bytes),
             args: parcel.args.clone(),
             forced: false,
-            shape: OnceLock::new(),
+            whole: OnceLock::new(),
             sources: OnceLock::new(),
         });
         let order = |reply, progress| Order::Check {

@@ -131,7 +131,7 @@ impl Office {
             sha256: sha256.to_owned(),
             args: parcel.args.clone(),
             forced: parcel.origin == Origin::Injected,
-            shape: OnceLock::new(),
+            whole: OnceLock::new(),
             sources: OnceLock::new(),
         });
         let for_all = parcel.target == Target::All;

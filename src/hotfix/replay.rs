@@ -63,7 +63,7 @@ impl Office {
             sha256: active.sha256,
             args: Vec::new(),
             forced: false,
-            shape: OnceLock::new(),
+            whole: OnceLock::new(),
             sources: OnceLock::from(active.sources),
         });
         self.replayed.lock().insert(patch.id);

@@ -108,7 +108,7 @@ mod tests {
             sha256: String::new(),
             args: Vec::new(),
             forced: false,
-            shape: OnceLock::new(),
+            whole: OnceLock::new(),
             sources: OnceLock::new(),
         })
     }

@@ -162,7 +162,7 @@ fn catch_up_before(context: &Context, id: u64) {
             } else {
                 // SAFETY: as in `apply`.
                 let (Outcome::Told(report) | Outcome::Wait(report)) =
-                    (unsafe { carry_out(context, &patch, Mode::Apply) });
+                    unsafe { carry_out(context, &patch, Mode::Apply) };
                 context.host.post_room.caught_up(&patch, report);
             }
         }
@@ -181,13 +181,13 @@ fn outdated(context: &Context, patch: &Patch) -> Option<String> {
 
 /// Whether there is nothing to do: this very patch was applied here, or its bytes are live and nobody insists.
 fn already(context: &Context, patch: &Patch) -> bool {
-    let same_id = context.live.borrow().iter().any(|other| other.id == patch.id);
+    let same_id = context.applied.live.borrow().iter().any(|other| other.id == patch.id);
     same_id || (!patch.forced && is_live(context, patch))
 }
 
 /// Whether the patch's bytes are what is live here under its name.
 fn is_live(context: &Context, patch: &Patch) -> bool {
-    let live = context.live.borrow();
+    let live = context.applied.live.borrow();
     let newest = live.iter().rev().find(|other| other.name == patch.name);
     newest.is_some_and(|newest| newest.sha256 == patch.sha256)
 }
@@ -230,7 +230,7 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
     idle.end(context);
     work.report.micros = work.began.elapsed().as_micros() as u64;
     if work.report.status == Status::Applied && !work.dry {
-        context.live.borrow_mut().push(patch.clone());
+        context.applied.live.borrow_mut().push(patch.clone());
     }
     if work.may_wait { Outcome::Wait(work.report) } else { Outcome::Told(work.report) }
 }

@@ -209,6 +209,15 @@ impl Files {
         }
     }
 
+    /// Notes what a function stands for again.
+    pub fn stand_back(&mut self, function: Origin, logical: Origin) {
+        if function == logical {
+            self.stands_for.remove(&function);
+        } else {
+            self.stands_for.insert(function, logical);
+        }
+    }
+
     /// The file's function that a function stands for; itself if for none.
     pub fn stands_for(&self, origin: Origin) -> Origin {
         self.stands_for.get(&origin).copied().unwrap_or(origin)
@@ -266,7 +275,6 @@ impl Files {
             let Some(&inner) = layout::children(main).first() else { return };
             main = inner;
         }
-        let renamed = |number: usize| self.named(file, number);
         self.origins.insert(main, Origin { file, function: None });
         let functions = &chunk.outline.functions;
         let mut nested: Vec<Vec<usize>> = vec![Vec::new(); functions.len() + 1];
@@ -277,7 +285,8 @@ impl Files {
         while let Some((proto, place)) = open.pop() {
             // The probe's functions come after those of the text, and have no number.
             for (&child, &number) in layout::children(proto).iter().zip(&nested[place]) {
-                self.origins.insert(child, renamed(number));
+                let origin = self.named(file, number);
+                self.origins.insert(child, origin);
                 open.push((child, number + 1));
             }
         }

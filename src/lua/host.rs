@@ -14,6 +14,7 @@ use crate::actor::node::Node;
 use crate::lua::chunks::Chunks;
 use crate::lua::layout::Tables;
 use crate::lua::parent::Parent;
+use crate::lua::plans::Plans;
 use crate::patch::order::PostRoom;
 
 /// Settings of the workshop.
@@ -75,6 +76,8 @@ pub struct Host {
     pub tables: OnceLock<Option<Tables>>,
     /// Every Lua file that was read, compiled.
     pub chunks: Chunks,
+    /// What differs between versions of files.
+    pub plans: Plans,
     env: RwLock<BTreeMap<String, String>>,
 }
 
@@ -92,6 +95,7 @@ impl Host {
             layout_fits: OnceLock::new(),
             tables: OnceLock::new(),
             chunks: Chunks::default(),
+            plans: Plans::default(),
             env,
         })
     }

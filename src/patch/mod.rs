@@ -5,10 +5,12 @@
 //! out of a text, [`bytecode`] functions and variables out of what the compiler made of one.
 
 pub mod bytecode;
+pub mod compare;
 pub mod diff;
 pub mod free;
 pub mod order;
 pub mod outcome;
 pub mod report;
+pub mod revision;
 pub mod source;
 pub mod syntax;

@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::patch::free::{Read, reads};
 use crate::patch::outcome::{InstanceReport, SourceFile};
 use crate::patch::source::Source;
-use crate::patch::syntax::{Function, outline};
+use crate::patch::syntax::{WholeFile, outline, source_of};
 
 /// One patch on its way, the same for every instance.
 #[derive(Debug)]
@@ -29,29 +28,18 @@ pub struct Patch {
     pub args: Vec<String>,
     /// Whether it runs even where the same bytes are live (an explicit `inject`).
     pub forced: bool,
-    /// What its syntax tree tells, once Lua's compiler has accepted it.
-    pub shape: OnceLock<Shape>,
+    /// See [`Patch::whole_file`].
+    pub whole: OnceLock<Option<WholeFile>>,
     /// The files whose functions it replaced when it was first applied: an instance that runs another text of one of them does not get
     /// it, since the fix is expected to be in the new text. Empty until then.
     pub sources: OnceLock<Vec<SourceFile>>,
 }
 
-/// What is read out of a patch's text once, for all instances.
-#[derive(Debug)]
-pub struct Shape {
-    /// Its functions.
-    pub functions: Vec<Function>,
-    /// The free names that it reads.
-    pub reads: Vec<Read>,
-}
-
 impl Patch {
-    /// The shape of the text, which Lua's compiler has accepted.
-    pub fn shape(&self) -> &Shape {
-        self.shape.get_or_init(|| Shape {
-            functions: outline(self.source.bytes()).functions,
-            reads: reads(self.source.bytes()),
-        })
+    /// What it is a new version of, if it is a whole file.
+    pub fn whole_file(&self) -> Option<&WholeFile> {
+        let text = self.source.bytes();
+        self.whole.get_or_init(|| source_of(&outline(text), text)).as_ref()
     }
 }
 

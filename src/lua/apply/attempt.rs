@@ -16,8 +16,8 @@ use super::{
     FOUND, FUNCTIONS, HOOKS, JOURNAL, LIST, LOG, MADE, RETURNED, SLOTS, Step, Work, bind, gather, get, hazards, hooks, put,
     revise, rollback, tell,
 };
-use crate::lua::context::Trial;
-use crate::lua::files::{Kind, Origin};
+use crate::lua::context::{Context, Trial};
+use crate::lua::files::Kind;
 use crate::lua::guard;
 use crate::lua::heap::record::{self, Snapshot};
 use crate::lua::outgoing;
@@ -25,12 +25,12 @@ use crate::patch::outcome::Status;
 
 /// Compiles and binds: the service is not touched.
 pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    for place in [FUNCTIONS, LOG, LIST, SLOTS, FOUND, MADE, JOURNAL, HOOKS, RETURNED] {
+    for place in [FUNCTIONS, LIST, SLOTS, FOUND, MADE, JOURNAL, HOOKS, RETURNED] {
         ffi::lua_newtable(l);
         put(l, place);
     }
     let context = work.context;
-    if !context.reloadable.get() {
+    if context.applied.locked.get() {
         return Err("the service has said that it is not reloadable (hotfix.reloadable)".into());
     }
     if let Some(whole) = work.patch.whole_file() {
@@ -175,13 +175,7 @@ impl Work<'_> {
             };
             self.report.error = Some(why.to_owned());
         }
-        for (instance, message) in trial.messages {
-            // Whoever it was for may have ended meanwhile, as with any message.
-            let _ = self.context.host.node.post(&instance, message);
-        }
-        for (delay, session) in trial.timers {
-            outgoing::set_timer(self.context, delay, session);
-        }
+        let_go(self.context, trial);
         if effect {
             self.settle();
             if let Err(why) = self.step(rollback::remember) {
@@ -194,7 +188,7 @@ impl Work<'_> {
     fn settle(&mut self) {
         let mut files = self.context.files.borrow_mut();
         for revising in &self.revisions {
-            for (was, now) in &revising.unchanged {
+            for (was, _, now) in &revising.unchanged {
                 files.stand_in(*was, *now);
             }
             files.advance(revising.activation, revising.revision);
@@ -232,9 +226,22 @@ impl Work<'_> {
     }
 }
 
+/// Sends what was withheld.
+pub fn let_go(context: &Context, trial: Trial) {
+    for (instance, message) in trial.messages {
+        // Whoever it was for may have ended meanwhile, as with any message.
+        let _ = context.host.node.post(&instance, message);
+    }
+    for (delay, session) in trial.timers {
+        outgoing::set_timer(context, delay, session);
+    }
+}
+
 /// Writes the heap down.
 unsafe fn record(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    get(l, LOG);
+    record::push_log(l);
+    ffi::lua_pushvalue(l, -1);
+    put(l, LOG);
     let snapshot = work.snapshot.insert(Snapshot::default());
     record::take(l, OWN, snapshot);
     work.threads = snapshot.threads.clone();
@@ -352,14 +359,4 @@ unsafe fn take_back(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     find_changes(l, work);
     work.changes.undo(l);
     Ok(())
-}
-
-/// A function by its place, for whoever has to name it.
-pub fn described(work: &Work<'_>, origin: Origin) -> String {
-    let files = work.context.files.borrow();
-    let label = files.get(origin.file).map_or("?", |file| file.chunk.label.as_str());
-    match files.function(origin) {
-        Some(function) => format!("`{}` ({label}:{})", function.name, function.lines.0),
-        None => label.to_owned(),
-    }
 }

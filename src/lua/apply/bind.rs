@@ -152,7 +152,7 @@ pub unsafe fn names(l: *mut lua_State, chunk: &Chunk, variables: &Variables, tex
 /// # Safety
 /// As [`compile`].
 pub unsafe fn variables_of(l: *mut lua_State, context: &Context, version: usize) -> Result<Arc<Variables>, String> {
-    if let Some(known) = context.variables.borrow().get(&version) {
+    if let Some(known) = context.applied.variables.borrow().get(&version) {
         return Ok(known.clone());
     }
     let chunk = context.files.borrow().get(version).map(|file| file.chunk.clone());
@@ -160,7 +160,7 @@ pub unsafe fn variables_of(l: *mut lua_State, context: &Context, version: usize)
     let found = Arc::new(variables::handed_over(l, &chunk, version)?);
     // One whose main function still runs may hand them over later.
     if !found.is_empty() {
-        context.variables.borrow_mut().insert(version, found.clone());
+        context.applied.variables.borrow_mut().insert(version, found.clone());
     }
     Ok(found)
 }
@@ -175,8 +175,11 @@ fn words(text: &[u8]) -> HashSet<&[u8]> {
 ///
 /// # Safety
 /// `l` is the main thread inside a protected call.
-pub unsafe fn unexplained(l: *mut lua_State, chunk: &Chunk, file: Option<&Chunk>) -> Vec<String> {
-    let is_local = |name: &str| file.is_some_and(|file| file.outline.locals.iter().any(|local| local.name == name));
+pub unsafe fn unexplained(l: *mut lua_State, chunk: &Chunk, file: Option<&Chunk>, names: &[Name]) -> Vec<String> {
+    let is_local = |name: &str| {
+        let of_file = file.is_some_and(|file| file.outline.locals.iter().any(|local| local.name == name));
+        of_file || names.iter().any(|known| known.name == name)
+    };
     ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
     // With an environment or a way of its own to find globals, only the service knows which there are.
     if is_local("_ENV") || ffi::luaL_getmetafield(l, -1, c"__index".as_ptr()) != ffi::LUA_TNIL {
@@ -227,7 +230,7 @@ unsafe fn join(l: *mut lua_State, context: &Context, activation: Option<usize>, 
 
 unsafe fn give(l: *mut lua_State, context: &Context, function: c_int, number: c_int, name: &str) {
     match name {
-        "print" => ffi::lua_pushcfunction(l, super::patch_print),
+        "print" => ffi::lua_pushcfunction(l, super::hooks::patch_print),
         ABSENT => ffi::lua_pushcfunction(l, super::revise::absent),
         "_P" | "_U" => {
             let Ok(chunk) = context.host.chunks.builtin(l, library::GIVEN, "given") else {

@@ -9,6 +9,7 @@
 )]
 
 use std::ffi::{CStr, c_int};
+use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 

@@ -9,13 +9,12 @@
 )]
 
 use std::ffi::c_int;
-use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::lua::changes::{Change, HOLDER, KEY, Place};
-use crate::lua::chunks::Chunk;
+use crate::lua::applied::{Group, Swap};
 use crate::lua::context::Context;
 use crate::lua::files::{Files, Origin};
 use crate::lua::heap::Scope;
@@ -24,32 +23,9 @@ use crate::lua::heap::survey::{self, Site, SiteSlot, Survey, Wanted};
 use crate::lua::layout::Proto;
 use crate::lua::switch::{Journal, Lists};
 use crate::lua::values::Slot;
-use crate::patch::compare::Join;
-use crate::patch::outcome::{SourceFile, Text};
 
 /// Tables that are ours while patches are applied: the walk passes them over.
 pub const OWN: &[Slot] = &[Slot::Work, Slot::Joins, Slot::Undo];
-
-/// A function, as people know it, that is exchanged: one closure or many.
-#[derive(Clone, Debug)]
-pub struct Group {
-    /// As its author calls it.
-    pub name: String,
-    /// Where the old code stands; `None` where nothing was, or something that is no function of a known text.
-    pub old: Option<Origin>,
-    /// Where the new code stands.
-    pub new: Origin,
-    /// The old text.
-    pub before: Option<Text>,
-    /// The new text.
-    pub now: Text,
-    /// The file that the old code came with.
-    pub source: Option<SourceFile>,
-    /// How many places hold the new function now.
-    pub holders: u32,
-    /// How many closures were replaced.
-    pub closures: u32,
-}
 
 /// One closure that takes another's place.
 #[derive(Clone, Copy, Debug)]
@@ -58,36 +34,6 @@ pub struct Direct {
     pub group: usize,
     /// Place of the new function in the list of what was made; 0 while it is only foreseen.
     pub new: i64,
-}
-
-/// Every closure of one prototype is replaced by one of another.
-#[derive(Clone, Debug)]
-pub struct Swap {
-    /// Number of its group.
-    pub group: usize,
-    /// The text of the old closures.
-    pub old: Code,
-    /// Number of the text that the old function's variables are told by: its own, or a version of the file in which it is the same.
-    pub version: usize,
-    /// The text of the new ones.
-    pub new: Code,
-    /// Where each upvalue of a new one is found.
-    pub joins: Arc<[Join]>,
-    /// The loaded file whose variables the joins mean.
-    pub activation: Option<usize>,
-    /// Place (in the list of what was made) of the closure whose upvalues [`Join::Outer`] means; 0: the file's main function.
-    pub outer: i64,
-}
-
-/// A function of a text that lives in this VM.
-#[derive(Clone, Debug)]
-pub struct Code {
-    /// Number of the text.
-    pub file: usize,
-    /// The text.
-    pub chunk: Arc<Chunk>,
-    /// Number of the function in the text's code.
-    pub function: usize,
 }
 
 /// What is exchanged, and where it was found.
@@ -143,7 +89,7 @@ impl Exchange {
             functions: self.direct.keys().copied().collect(),
             protos: self.by_proto.keys().copied().chain(self.witnesses.iter().copied()).collect(),
         };
-        let scope = Scope { own: OWN, tables: context.host.tables() };
+        let scope = Scope { own: OWN, tables: context.host.tables.get().copied().flatten() };
         survey::find(l, tables.found, scope, &wanted, &mut self.survey);
     }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
-use super::exchange::{Code, Direct, Exchange, Swap};
+use super::exchange::{Direct, Exchange};
 use super::revise::Revising;
 use super::{LIST, MADE, Step, Work, get};
+use crate::lua::applied::{Code, Swap};
 use crate::lua::changes::{Change, HOLDER, KEY, NOW, Place};
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
@@ -200,7 +201,7 @@ impl Swaps<'_> {
 }
 
 /// Where a variable has to be looked for, every function of the old text may be the one that has it.
-unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Exchange, swap: usize) {
+pub unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Exchange, swap: usize) {
     let Swap { joins, version, .. } = &exchange.swaps[swap];
     let looks = |join: &Join| matches!(join, Join::Elsewhere(_) | Join::Fresh(_) | Join::Variable(_, Some(_)));
     if !joins.iter().any(looks) {
@@ -232,7 +233,7 @@ pub unsafe fn from_revision(l: *mut lua_State, context: &Context, exchange: &mut
         actual.push(logical);
         for was in actual {
             if !pair.changed {
-                revising.unchanged.push((was, now));
+                revising.unchanged.push((was, logical, now));
                 continue;
             }
             let Some(mut old_code) = code(context, was) else { continue };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use mlua::ffi::lua_State;
 
-use super::exchange::Tables;
+use super::exchange::{Exchange, Tables};
 use super::{Step, Work};
 use crate::lua::files::{Files, Origin};
 use crate::patch::syntax::Function;
@@ -22,16 +22,9 @@ pub unsafe fn refuse(l: *mut lua_State, work: &mut Work<'_>, tables: Tables) -> 
             return Err(format!("which function of the new text `{name}` is cannot be told without doubt: there are several"));
         }
     }
-    for site in &work.exchange.survey.sites {
-        if let Some(group) = work.exchange.group_of(site.closure)
-            && work.exchange.survey.is_traversed(l, tables.found, *site)
-        {
-            work.may_wait = true;
-            return Err(format!(
-                "a suspended loop may be traversing a table in which the function `{}` is a key; apply the patch again when it is through",
-                work.exchange.groups[group].name
-            ));
-        }
+    if let Err(why) = refuse_traversed(l, &work.exchange, tables) {
+        work.may_wait = true;
+        return Err(why);
     }
     let changed = changed_parameters(work);
     if changed.is_empty() {
@@ -50,6 +43,21 @@ pub unsafe fn refuse(l: *mut lua_State, work: &mut Work<'_>, tables: Tables) -> 
                  patch again when it is through",
                 files.function(was).map_or("function", |function| &function.name),
                 frame.line
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses while a suspended loop may be traversing a table in which a function is a key that would have to change.
+pub unsafe fn refuse_traversed(l: *mut lua_State, exchange: &Exchange, tables: Tables) -> Step {
+    for site in &exchange.survey.sites {
+        if let Some(group) = exchange.group_of(site.closure)
+            && exchange.survey.is_traversed(l, tables.found, *site)
+        {
+            return Err(format!(
+                "a suspended loop may be traversing a table in which the function `{}` is a key; apply the patch again when it is through",
+                exchange.groups[group].name
             ));
         }
     }

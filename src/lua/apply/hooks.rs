@@ -23,6 +23,26 @@ const VERIFY: usize = 1;
 const UNLOAD: usize = 2;
 
 lua_functions! {
+    /// The `print` that a patch is given: into the report while it runs, afterwards the service's own.
+    pub fn patch_print(l, context) {
+        if !context.on_trial() {
+            ffi::lua_getglobal(l, c"print".as_ptr());
+            ffi::lua_insert(l, 1);
+            ffi::lua_call(l, ffi::lua_gettop(l) - 1, 0);
+            return 0;
+        }
+        values::join_arguments(l, b"\t");
+        let line = values::bytes(l, -1).unwrap_or_default();
+        if !context.withhold(line.len() + 1) {
+            context.raise(l, format_args!("not enough memory"));
+        }
+        if let Some(trial) = context.trial.borrow_mut().as_mut() {
+            trial.output.extend_from_slice(line);
+            trial.output.push(b'\n');
+        }
+        0
+    }
+
     /// `hook(kind, function)`: registers a function of the patch that is being applied; does nothing at any other time.
     pub fn hook(l, context) {
         ffi::luaL_checktype(l, 2, ffi::LUA_TFUNCTION);
@@ -44,7 +64,7 @@ lua_functions! {
 
     /// `reloadable(flag)`: whether the service takes patches.
     pub fn reloadable(l, context) {
-        context.reloadable.set(ffi::lua_toboolean(l, 1) != 0);
+        context.applied.locked.set(ffi::lua_toboolean(l, 1) == 0);
         0
     }
 }
@@ -122,7 +142,7 @@ pub unsafe fn unload(context: &Context, threads: &[*mut lua_State], patch: u64) 
 
 /// How many functions a patch wants to be called when it goes.
 pub fn unloads(context: &Context, patch: u64) -> i64 {
-    context.unloads.borrow().get(&patch).copied().unwrap_or(0)
+    context.applied.unloads.borrow().get(&patch).copied().unwrap_or(0)
 }
 
 /// Whether the earlier version of a patch has something to be done when it goes.
@@ -132,19 +152,19 @@ pub fn has_unload(context: &Context, patch: &Patch) -> bool {
 
 /// The live version of a patch that this one takes the place of.
 fn previous(context: &Context, patch: &Patch) -> Option<u64> {
-    let live = context.live.borrow();
+    let live = context.applied.live.borrow();
     live.iter().rev().find(|other| other.name == patch.name).map(|other| other.id)
 }
 
 /// Keeps what the patch wants to have done when it goes.
-pub unsafe fn keep_unload(l: *mut lua_State, work: &mut Work<'_>) {
+pub(super) unsafe fn keep_unload(l: *mut lua_State, work: &mut Work<'_>) {
     let top = ffi::lua_gettop(l);
     let count = push_list(l, UNLOAD);
     if count > 0 {
         values::slot(l, Slot::Unload);
         ffi::lua_insert(l, -2);
         ffi::lua_rawseti(l, -2, work.patch.id as i64);
-        work.context.unloads.borrow_mut().insert(work.patch.id, count);
+        work.context.applied.unloads.borrow_mut().insert(work.patch.id, count);
     }
     ffi::lua_settop(l, top);
 }
@@ -155,5 +175,5 @@ pub unsafe fn drop_unload(l: *mut lua_State, context: &Context, patch: u64) {
     ffi::lua_pushnil(l);
     ffi::lua_rawseti(l, -2, patch as i64);
     ffi::lua_pop(l, 1);
-    context.unloads.borrow_mut().remove(&patch);
+    context.applied.unloads.borrow_mut().remove(&patch);
 }

@@ -6,35 +6,24 @@
 )]
 
 use mlua::ffi::{self, lua_State};
-use rustc_hash::FxHashMap;
 
-use super::exchange::{Exchange, Swap, Tables, Written};
+use super::exchange::{Exchange, Tables, Written};
 use super::joins::Maker;
 use super::step::{Idle, protected};
 use super::{FOUND, JOURNAL, LIST, MADE, Step, Work, get, put};
+use crate::lua::applied::{Code, Swap, Watch};
 use crate::lua::changes::Changes;
 use crate::lua::context::Context;
+use crate::lua::files::Origin;
 use crate::lua::heap::stacks;
-use crate::lua::layout::Proto;
 use crate::lua::switch::Journal;
 use crate::lua::values::{self, Slot};
-
-/// Coroutines that were in old bodies when a patch was applied.
-pub struct Watch {
-    /// The patch.
-    patch: u64,
-    /// How closures of the old code are exchanged.
-    swaps: Vec<Swap>,
-    by_proto: FxHashMap<Proto, usize>,
-    /// Places in the list of [`Slot::InFlight`]: of a coroutine and the function, and the frame.
-    frames: Vec<(i64, i32)>,
-}
 
 /// After a patch: remembers who is in the middle of what, if that can still make closures of the old code.
 ///
 /// # Safety
 /// `l` is the main thread inside a protected call; the exchange is done.
-pub unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+pub(super) unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     let exchange = &work.exchange;
     if exchange.swaps.is_empty() || exchange.survey.frames.is_empty() {
         return Ok(());
@@ -48,57 +37,58 @@ pub unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         if exchange.group_of(frame.closure).is_none() {
             continue;
         }
-        let place = work.context.in_flight_length.get() + 1;
+        let place = work.context.applied.in_flight_length.get() + 1;
         ffi::lua_rawgeti(l, found, frame.thread);
         ffi::lua_rawseti(l, list, place);
         ffi::lua_rawgeti(l, found, exchange.survey.closures[frame.closure].place);
         ffi::lua_rawseti(l, list, place + 1);
-        work.context.in_flight_length.set(place + 1);
-        frames.push((place, frame.level));
+        work.context.applied.in_flight_length.set(place + 1);
+        frames.push(place);
     }
-    // The places of what was made are gone with the application: nested closures find what is around them no more.
-    let swaps: Vec<Swap> = exchange.swaps.iter().filter(|swap| swap.outer == 0).cloned().collect();
-    if !frames.is_empty() && !swaps.is_empty() {
-        let numbers = exchange.by_proto.iter().filter_map(|(proto, number)| {
-            let kept = exchange.swaps[..*number].iter().filter(|swap| swap.outer == 0).count();
-            (exchange.swaps[*number].outer == 0).then_some((*proto, kept))
-        });
-        let watch = Watch { patch: work.patch.id, by_proto: numbers.collect(), swaps, frames };
-        work.context.in_flight.borrow_mut().push(watch);
+    let undo = work.context.applied.undo.borrow();
+    let kept = undo.get(&work.patch.id).map(|undo| &undo.kept);
+    let swaps = exchange.swaps.iter().map(|swap| Swap {
+        outer: kept.and_then(|kept| kept.get(&swap.outer)).copied().unwrap_or(0),
+        ..swap.clone()
+    });
+    if !frames.is_empty() {
+        let swaps = swaps.collect();
+        let watch = Watch { patch: work.patch.id, by_proto: exchange.by_proto.clone(), swaps, frames };
+        work.context.applied.in_flight.borrow_mut().push(watch);
     }
     Ok(())
 }
 
 /// Between two messages: exchanges what old bodies have made since, if one of them is through.
 pub fn sweep(context: &Context) {
-    if context.in_flight.borrow().is_empty() {
+    if context.applied.in_flight.borrow().is_empty() {
         return;
     }
-    let mut watches = std::mem::take(&mut *context.in_flight.borrow_mut());
+    let mut watches = std::mem::take(&mut *context.applied.in_flight.borrow_mut());
     watches.retain_mut(|watch| {
         let before = watch.frames.len();
         // SAFETY: the VM is open and idle, and this is its thread.
         unsafe {
-            watch.frames.retain(|(place, level)| is_in_it(context, *place, *level));
+            watch.frames.retain(|place| is_in_it(context, *place));
             if watch.frames.len() < before {
                 exchange_again(context, watch);
             }
         }
         !watch.frames.is_empty()
     });
-    context.in_flight.borrow_mut().append(&mut watches);
-    if context.in_flight.borrow().is_empty() {
-        context.in_flight_length.set(0);
+    context.applied.in_flight.borrow_mut().append(&mut watches);
+    if context.applied.in_flight.borrow().is_empty() {
+        context.applied.in_flight_length.set(0);
     }
 }
 
 /// A patch was rolled back: what its old bodies make is what runs.
 pub fn forget(context: &Context, patch: u64) {
-    context.in_flight.borrow_mut().retain(|watch| watch.patch != patch);
+    context.applied.in_flight.borrow_mut().retain(|watch| watch.patch != patch);
 }
 
 /// Whether a coroutine is still in the middle of an old function. (Collected coroutines are not: the list is weak.)
-unsafe fn is_in_it(context: &Context, place: i64, level: i32) -> bool {
+unsafe fn is_in_it(context: &Context, place: i64) -> bool {
     let l = context.main.get();
     let top = ffi::lua_gettop(l);
     values::slot(l, Slot::InFlight);
@@ -114,7 +104,6 @@ unsafe fn is_in_it(context: &Context, place: i64, level: i32) -> bool {
             inside = stacks::line_in(l, thread, depth).is_some();
             depth += 1;
         }
-        let _ = level;
     }
     ffi::lua_settop(l, top);
     inside
@@ -122,10 +111,19 @@ unsafe fn is_in_it(context: &Context, place: i64, level: i32) -> bool {
 
 unsafe fn exchange_again(context: &Context, watch: &Watch) {
     let idle = Idle::begin(context);
-    let mut exchange = Exchange { swaps: watch.swaps.clone(), by_proto: watch.by_proto.clone(), ..Exchange::default() };
-    exchange.groups = watch.swaps.iter().map(|_| super::exchange::Group::unnamed()).collect();
-    for (number, swap) in exchange.swaps.iter_mut().enumerate() {
-        swap.group = number;
+    let mut exchange = Exchange { by_proto: watch.by_proto.clone(), ..Exchange::default() };
+    {
+        let files = context.files.borrow();
+        for swap in &watch.swaps {
+            let origin = |code: &Code| Origin {
+                file: code.file,
+                function: code.function.checked_sub(code.chunk.frame.text_base() + 1),
+            };
+            let path = swap.new.chunk.outline.functions.get(origin(&swap.new).function.unwrap_or_default());
+            let name = path.map_or("function", |function| &function.path);
+            let Some(group) = exchange.group(&files, name, Some(origin(&swap.old)), origin(&swap.new)) else { return };
+            exchange.swaps.push(Swap { group, ..swap.clone() });
+        }
     }
     let mut journal = Journal::default();
     let outcome = protected(context, &mut |l| {
@@ -135,6 +133,16 @@ unsafe fn exchange_again(context: &Context, watch: &Watch) {
             get(l, place);
         }
         let tables = Tables { found: 1, made: 2, journal: 3 };
+        // What is around the old bodies' functions keeps its number.
+        values::slot(l, Slot::Undo);
+        if ffi::lua_rawgeti(l, -1, watch.patch as i64) == ffi::LUA_TTABLE {
+            for swap in watch.swaps.iter().filter(|swap| swap.outer != 0) {
+                ffi::lua_rawgeti(l, -1, swap.outer);
+                ffi::lua_rawseti(l, tables.made, swap.outer);
+                exchange.length = exchange.length.max(swap.outer);
+            }
+        }
+        ffi::lua_settop(l, 4);
         exchange.look(l, context, tables);
         Maker::new(context, &mut exchange, tables).make_all(l)?;
         let changes = Changes::default();

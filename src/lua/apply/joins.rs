@@ -13,8 +13,9 @@ use std::sync::Arc;
 use mlua::ffi::{self, lua_State};
 
 use super::bind;
-use super::exchange::{Code, Exchange, Swap, Tables};
+use super::exchange::{Exchange, Tables};
 use super::slots;
+use crate::lua::applied::{Code, Swap};
 use crate::lua::chunks;
 use crate::lua::context::Context;
 use crate::lua::files::Origin;

@@ -38,8 +38,8 @@ pub struct Revising {
     pub new: Arc<Chunk>,
     /// What differs.
     pub plan: Arc<Revision>,
-    /// Functions that are the same in both, whatever text they really come from: that, and the new version's.
-    pub unchanged: Vec<(Origin, Origin)>,
+    /// Functions that are the same in both: what they really come from, what they stood for, what they stand for from now on.
+    pub unchanged: Vec<(Origin, Origin, Origin)>,
     /// Patches whose functions the new version replaces.
     pub superseded: Vec<u64>,
 }
@@ -83,7 +83,7 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, whole: &WholeFile)
             WholeFile::Module(name) => format!("the module {name} is not loaded here"),
         });
     }
-    let new = context.host.chunks.source(l, &work.patch.source, &work.patch.label)?;
+    let new = context.host.chunks.text(l, work.patch.source.bytes(), &work.patch.label)?;
     for activation in loaded {
         let revising = compare(l, work, activation, new.clone())?;
         bind_program(l, work, &revising)?;
@@ -116,7 +116,7 @@ unsafe fn compare(l: *mut lua_State, work: &mut Work<'_>, activation: usize, new
     }
     let find = |name: &str| dropped.iter().find(|(dropped, _)| dropped == name).map(|(_, cell)| *cell);
     let variables = variables::revised(l, activation, &plan, &had, find);
-    context.variables.borrow_mut().insert(revision, Arc::new(variables));
+    context.applied.variables.borrow_mut().insert(revision, Arc::new(variables));
     for (name, cell) in dropped {
         if !is_function(&new, &name) {
             work.report.notes.push(format!("local `{name}` is back, with the value that it had"));

@@ -6,71 +6,30 @@
 )]
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 
-use super::exchange::{Code, Direct, Exchange, Group, OWN, Swap, Tables, Written};
+use super::exchange::{Direct, Exchange, OWN, Tables, Written};
 use super::joins::Maker;
 use super::slots::push_literal;
 use super::step::{Idle, protected};
 use super::{FOUND, JOURNAL, LIST, MADE, Step, Work, gather, get, hazards, hooks, in_flight, put};
+use crate::lua::applied::{Code, Group, Replaced, Revised, Spot, Swap, Undo};
 use crate::lua::changes::{HOLDER, KEY, NOW, Place};
 use crate::lua::context::{Context, Trial};
 use crate::lua::files::Origin;
 use crate::lua::heap::record;
 use crate::lua::switch::Journal;
 use crate::lua::values::{self, Slot};
-use crate::lua::variables::{self, Cell};
+use crate::lua::variables;
 use crate::patch::compare::compare;
-use crate::patch::order::{Patch, Rollback};
+use crate::patch::order::Rollback;
 use crate::patch::outcome::{FunctionChange, InstanceReport, Status};
 use crate::patch::report::count;
-use crate::patch::revision::Literal;
-
-/// What has to be known to take a patch back. Its objects lie in the patch's list in [`Slot::Undo`].
-pub struct Undo {
-    patch: Arc<Patch>,
-    groups: Vec<Group>,
-    /// Closures that were replaced: group, places of the old and the new one.
-    replaced: Vec<Replaced>,
-    /// Places (in the list) of the functions that the patch made, by their places among what was made then.
-    kept: HashMap<i64, i64>,
-    /// Single places that hold another function now, or something that was not there.
-    places: Vec<Written1>,
-    literals: Vec<(usize, Cell, Literal)>,
-    /// Fields, locals and metatables that hold other data since.
-    data: u32,
-    revisions: Vec<Revised>,
-}
-
-#[derive(Clone, Copy)]
-struct Replaced {
-    group: usize,
-    old: i64,
-    new: i64,
-    /// The new function was made by the patch's own statements.
-    direct: bool,
-}
-
-/// A single place: first of four in the list: holder, key, value before, value now.
-struct Written1 {
-    place: Place,
-    at: i64,
-}
-
-struct Revised {
-    activation: usize,
-    old_version: usize,
-    revision: usize,
-    unchanged: Vec<(Origin, Origin)>,
-    /// Functions of the revision that took the place of another patch's.
-    superseding: Vec<Origin>,
-}
 
 /// After a patch has been applied: keeps what is needed to take it back.
-pub unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     for place in [FOUND, MADE, LIST] {
         get(l, place);
     }
@@ -90,7 +49,7 @@ pub unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         let direct = exchange.direct.contains_key(&exchange.survey.closures[closure].address);
         replaced.push(Replaced { group, old, new: place, direct });
     }
-    let mut places = Vec::new();
+    let mut spots = Vec::new();
     for change in &work.changes.all {
         let kind = |offset| {
             record::push_noted(l, list, change.values + offset);
@@ -110,16 +69,16 @@ pub unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                 ffi::lua_rawgeti(l, list, change.values + offset);
                 keeper.keep(l);
             }
-            places.push(Written1 { place: change.place, at });
+            spots.push(Spot { place: change.place, at });
         }
     }
-    let functions = places.len() as u32 + work.literals.len() as u32;
+    let functions = spots.len() as u32 + work.literals.len() as u32;
     let undo = Undo {
         patch: work.patch.clone(),
         groups: exchange.groups.clone(),
         replaced,
         kept,
-        places,
+        spots,
         literals: work.literals.clone(),
         data: work.report.values.saturating_sub(functions),
         revisions: work.revisions.iter().map(|revising| revised(work, revising)).collect(),
@@ -128,7 +87,7 @@ pub unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     ffi::lua_pushvalue(l, keeper.list);
     ffi::lua_rawseti(l, -2, work.patch.id as i64);
     ffi::lua_settop(l, 0);
-    work.context.undo.borrow_mut().insert(work.patch.id, undo);
+    work.context.applied.undo.borrow_mut().insert(work.patch.id, undo);
     hooks::keep_unload(l, work);
     in_flight::watch(l, work)
 }
@@ -144,13 +103,6 @@ fn revised(work: &Work<'_>, revising: &super::revise::Revising) -> Revised {
         revision: revising.revision,
         unchanged: revising.unchanged.clone(),
         superseding: superseding.map(|group| group.new).collect(),
-    }
-}
-
-impl Undo {
-    /// Place in the patch's list of a function that it made, by its place among what was made then.
-    pub fn kept(&self, made: i64) -> Option<i64> {
-        self.kept.get(&made).copied()
     }
 }
 
@@ -173,7 +125,7 @@ pub fn roll_back(context: &Context, order: &Rollback) -> InstanceReport {
     let began = Instant::now();
     let mut report = InstanceReport::new(context.handle().0, Status::Unchanged);
     let live: Vec<u64> = {
-        let undo = context.undo.borrow();
+        let undo = context.applied.undo.borrow();
         order.ids.iter().copied().filter(|id| undo.contains_key(id)).collect()
     };
     if live.is_empty() {
@@ -257,7 +209,7 @@ impl Back<'_> {
     }
 
     unsafe fn one(&mut self, l: *mut lua_State, id: u64) -> Step {
-        let all = self.context.undo.borrow();
+        let all = self.context.applied.undo.borrow();
         let Some(undo) = all.get(&id) else { return Ok(()) };
         for place in [FOUND, MADE, LIST] {
             ffi::lua_newtable(l);
@@ -290,7 +242,7 @@ impl Back<'_> {
     /// Puts single places back that still hold what the patch put there; how many.
     unsafe fn places(&mut self, l: *mut lua_State, undo: &Undo) -> u32 {
         let mut restored = 0;
-        for written in &undo.places {
+        for written in &undo.spots {
             ffi::lua_settop(l, 5);
             for offset in 0..4 {
                 record::push_noted(l, 5, written.at + offset);
@@ -435,7 +387,7 @@ fn refuse_younger(exchange: &Exchange, undo: &Undo) -> Step {
 
 /// Refuses if a later patch, which stays, has built on this one: it replaced a function that this one had put there.
 fn refuse_built_upon(context: &Context, id: u64, going: &[u64]) -> Step {
-    let all = context.undo.borrow();
+    let all = context.applied.undo.borrow();
     let Some(undo) = all.get(&id) else { return Ok(()) };
     let own: Vec<Origin> = undo.groups.iter().map(|group| group.new).collect();
     let versions: Vec<usize> = undo.revisions.iter().map(|revised| revised.revision).collect();
@@ -458,7 +410,7 @@ fn refuse_built_upon(context: &Context, id: u64, going: &[u64]) -> Step {
 
 /// The patch is gone: nothing stands for anything because of it any more.
 unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
-    let Some(undo) = context.undo.borrow_mut().remove(&id) else { return };
+    let Some(undo) = context.applied.undo.borrow_mut().remove(&id) else { return };
     let mut files = context.files.borrow_mut();
     for group in &undo.groups {
         if files.activation(group.new.file).is_none() {
@@ -467,8 +419,8 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
     }
     for revised in &undo.revisions {
         files.withdraw(revised.activation, revised.revision);
-        for (was, now) in &revised.unchanged {
-            files.stand_back(*was, *now);
+        for (was, logical, _) in &revised.unchanged {
+            files.stand_back(*was, *logical);
         }
     }
     drop(files);
@@ -478,5 +430,5 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
     ffi::lua_pop(l, 1);
     hooks::drop_unload(l, context, id);
     in_flight::forget(context, id);
-    context.live.borrow_mut().retain(|patch| patch.id != id);
+    context.applied.live.borrow_mut().retain(|patch| patch.id != id);
 }

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 
 use mlua::ffi::lua_State;
 
-use super::exchange::Group;
 use super::revise::Revising;
 use super::{Step, Work};
+use crate::lua::applied::Group;
 use crate::lua::files::Origin;
 use crate::patch::outcome::{FunctionChange, SourceFile};
 use crate::patch::report::count;

@@ -57,30 +57,33 @@ fn root_stays(new: Side<'_>, comparison: &Comparison, root: &str) -> bool {
     last.is_none_or(|variable| comparison.variables.contains_key(&variable))
 }
 
+/// A table of the file: the variable that leads to it, the keys from there, its fields.
+type Table<'a> = (String, Vec<String>, &'a [Field]);
+
 /// Tables of the file by the place that they are given to: `CFG`, `M.conf`.
-fn tables(side: Side<'_>) -> BTreeMap<String, (String, Vec<String>, &[Field])> {
-    let mut found = BTreeMap::new();
-    let mut add = |root: &str, keys: &[String], value| {
-        if let Some(Expression { value: Value::Table(fields), .. }) = value {
-            found.insert(format!("{root}{}", keys.concat()), (root.to_owned(), keys.to_vec(), fields.as_slice()));
-        }
-    };
+fn tables(side: Side<'_>) -> BTreeMap<String, Table<'_>> {
+    let mut given: Vec<(&str, &[String], &Expression)> = Vec::new();
     for statement in &side.outline.bodies[0].statements {
         match &statement.kind {
-            Kind::Local { names, values } => {
-                names.iter().zip(values).for_each(|(name, value)| add(name, &[], Some(value)));
-            }
-            Kind::Assign { targets, values } => {
-                for (target, value) in targets.iter().zip(values) {
-                    if let Some(path) = &target.path {
-                        add(&path.root, &path.keys, Some(value));
-                    }
-                }
-            }
+            Kind::Local { names, values } => given.extend(names.iter().zip(values).map(|(name, value)| (name.as_str(), &[][..], value))),
+            Kind::Assign { targets, values } => given.extend(
+                targets
+                    .iter()
+                    .zip(values)
+                    .filter_map(|(target, value)| target.path.as_ref().map(|path| (path.root.as_str(), &path.keys[..], value))),
+            ),
             _ => {}
         }
     }
-    found
+    let found = given.into_iter().filter_map(|(root, keys, value)| Some((root, keys, fields_of(value)?)));
+    found.map(|(root, keys, fields)| (format!("{root}{}", keys.concat()), (root.to_owned(), keys.to_vec(), fields))).collect()
+}
+
+fn fields_of(value: &Expression) -> Option<&[Field]> {
+    match &value.value {
+        Value::Table(fields) => Some(fields),
+        _ => None,
+    }
 }
 
 struct Differ<'a> {
