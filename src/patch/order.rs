@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::patch::free::{Read, reads};
 use crate::patch::outcome::{InstanceReport, SourceFile};
 use crate::patch::source::Source;
-use crate::patch::syntax::{Function, outline};
+use crate::patch::syntax::{Function, Read, outline};
 
 /// One patch on its way, the same for every instance.
 #[derive(Debug)]
@@ -45,9 +44,12 @@ pub struct Shape {
 impl Patch {
     /// The shape of the text, which Lua's compiler has accepted.
     pub fn shape(&self) -> &Shape {
-        self.shape.get_or_init(|| Shape {
-            functions: outline(self.source.bytes()).functions,
-            reads: reads(self.source.bytes()),
+        self.shape.get_or_init(|| {
+            let outline = outline(self.source.bytes());
+            Shape {
+                functions: outline.functions,
+                reads: outline.reads,
+            }
         })
     }
 }
