@@ -89,7 +89,7 @@ pub struct Call {
 }
 
 /// A local variable: a parameter, a `local`, a local function or a loop's variable.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declaration {
     /// Its name.
     pub name: String,
