@@ -5,7 +5,7 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
@@ -38,7 +38,7 @@ pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     let mut keeper = Keeper { list: ffi::lua_gettop(l), length: 0 };
     let exchange = &work.exchange;
     let mut replaced = Vec::new();
-    let mut kept = HashMap::new();
+    let (mut kept, mut done) = (HashMap::new(), HashSet::new());
     for (closure, new) in exchange.made.iter().enumerate().filter(|(_, new)| **new != 0) {
         let Some(group) = exchange.group_of(closure) else { continue };
         ffi::lua_rawgeti(l, found, exchange.survey.closures[closure].place);
@@ -46,8 +46,10 @@ pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         ffi::lua_rawgeti(l, made, *new);
         let place = keeper.keep(l);
         kept.insert(*new, place);
-        let direct = exchange.direct.contains_key(&exchange.survey.closures[closure].address);
+        let address = exchange.survey.closures[closure].address;
+        let direct = exchange.direct.contains_key(&address);
         replaced.push(Replaced { group, old, new: place, direct });
+        done.insert(address);
     }
     let mut spots = Vec::new();
     for change in &work.changes.all {
@@ -61,6 +63,15 @@ pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
         let is_global = holder == ffi::LUA_TTABLE && table == ffi::lua_topointer(l, -1) as usize;
         ffi::lua_pop(l, 1);
+        if let Some(direct) = exchange.direct.get(&address).filter(|_| before == ffi::LUA_TFUNCTION && done.insert(address)) {
+            // Nothing but what the patch itself wrote held it.
+            record::push_noted(l, list, change.values);
+            let old = keeper.keep(l);
+            ffi::lua_rawgeti(l, made, direct.new);
+            let new = keeper.keep(l);
+            kept.insert(direct.new, new);
+            replaced.push(Replaced { group: direct.group, old, new, direct: true });
+        }
         let added = before == ffi::LUA_TNIL && (now == ffi::LUA_TFUNCTION || is_global);
         let put_aside = before == ffi::LUA_TFUNCTION && !exchange.direct.contains_key(&address);
         if (added || put_aside) && matches!(change.place, Place::Field | Place::Cell { .. }) {
