@@ -57,6 +57,8 @@ fn two_running() -> (Project, Node) {
 }
 
 fn restart(project: &Project, node: &mut Node) -> Node {
+    // What was applied is written down, and its file in the archive.
+    node.wait_until("the letterbox to be empty", |_| !project.is_waiting("svc", "x.lua"));
     node.kill9();
     let mut node = project.start();
     node.wait_line("ready");
