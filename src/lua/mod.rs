@@ -33,3 +33,6 @@ pub mod service;
 pub mod values;
 pub mod vm;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;
