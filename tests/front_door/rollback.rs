@@ -117,7 +117,7 @@ fn state_is_kept() {
 }
 
 #[test]
-fn what_it_added_goes_and_what_it_wrote_stays_and_is_said() {
+fn what_it_added_goes_and_what_it_wrote_stays() {
     let (project, mut node) = running();
     apply_well(
         &project,
