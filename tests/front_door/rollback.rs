@@ -56,7 +56,9 @@ fn two_running() -> (Project, Node) {
     (project, node)
 }
 
+/// Ends the node as a crash does, once what was dropped is in the books, and starts it again.
 fn restart(project: &Project, node: &mut Node) -> Node {
+    node.wait_until("the letterbox to be empty", |_| !project.is_waiting("svc", "x.lua"));
     node.kill9();
     let mut node = project.start();
     node.wait_line("ready");
