@@ -4,6 +4,7 @@
 
 mod archive;
 mod cases;
+mod conformance;
 mod console;
 mod drops;
 mod harness;
