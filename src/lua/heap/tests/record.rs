@@ -68,7 +68,7 @@ fn fields_are_restored() {
                     ffi::lua_newtable(l);
                     changes.find(l, &snapshot);
                     if step == 2 {
-                        changes.undo(l, &snapshot);
+                        changes.undo(l);
                     }
                 }
             }));
