@@ -219,6 +219,11 @@ impl Chunk {
         load(l, &self.bytecode, &self.label, c"b")
     }
 
+    /// How many functions of the probe stand before the text's final `return`.
+    pub fn probes(&self) -> usize {
+        if self.frame.is_probed() { self.outline.locals.len().div_ceil(PROBE_WIDTH) } else { 0 }
+    }
+
     /// What the compiler made of the text; of a file without its probe.
     ///
     /// # Errors

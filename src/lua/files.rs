@@ -281,9 +281,17 @@ impl Files {
         for (number, function) in functions.iter().enumerate() {
             nested[function.parent.map_or(0, |parent| parent + 1)].push(number);
         }
-        let mut open = vec![(main, 0)];
+        let mut children = layout::children(main);
+        // The probe's functions stand before the final `return`, and have no number.
+        let before = nested[0].iter().filter(|number| functions[**number].range.start < chunk.outline.tail).count();
+        children.drain(before.min(children.len())..(before + chunk.probes()).min(children.len()));
+        let mut open: Vec<(Proto, usize)> = Vec::new();
+        for (&child, &number) in children.iter().zip(&nested[0]) {
+            let origin = self.named(file, number);
+            self.origins.insert(child, origin);
+            open.push((child, number + 1));
+        }
         while let Some((proto, place)) = open.pop() {
-            // The probe's functions come after those of the text, and have no number.
             for (&child, &number) in layout::children(proto).iter().zip(&nested[place]) {
                 let origin = self.named(file, number);
                 self.origins.insert(child, origin);

@@ -234,9 +234,9 @@ impl Actor for Service {
     }
 }
 
-/// At least this long, in the unit of timers.
+/// Longer than this, in the unit of timers: one that came too early would come in vain.
 fn centiseconds(time: Duration) -> u64 {
-    time.as_millis().div_ceil(10).max(1) as u64
+    time.as_millis().div_ceil(10) as u64 + 1
 }
 
 fn fail_to_load(context: &Context, why: String) {

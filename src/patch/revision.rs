@@ -42,6 +42,8 @@ pub struct Literal {
     pub name: String,
     /// Its number among the locals of the new main function.
     pub local: usize,
+    /// Its number among the locals of the old main function.
+    pub old_local: usize,
     /// Its line in the new text.
     pub line: u32,
     /// The old literal, as Lua text.
@@ -94,8 +96,8 @@ fn literals(old: Side<'_>, new: Side<'_>, comparison: &Comparison, names: Names<
     let mut found = Vec::new();
     let of_file: BTreeMap<&Variable, &Variable> =
         comparison.variables.iter().filter(|(variable, _)| variable.function == new.base).collect();
-    for (variable, before) in of_file {
-        let (Some(was), Some(is)) = (old.declared(*before), new.declared(*variable)) else {
+    for (variable, old_variable) in of_file {
+        let (Some(was), Some(is)) = (old.declared(*old_variable), new.declared(*variable)) else {
             continue;
         };
         let text = |declared: &Declaration| declared.initial.as_ref().map_or("nil".to_owned(), |initial| initial.text.clone());
@@ -107,6 +109,7 @@ fn literals(old: Side<'_>, new: Side<'_>, comparison: &Comparison, names: Names<
             found.push(Literal {
                 name: is.name.clone(),
                 local: variable.local,
+                old_local: old_variable.local,
                 line: is.line,
                 before,
                 now,

@@ -86,7 +86,7 @@ impl Work<'_> {
         let trial = self.context.trial.take().unwrap_or_default();
         self.context.memory.discharge(trial.withheld);
         self.report.output = String::from_utf8_lossy(&trial.output).into_owned();
-        let occupied = trial.occupied.iter().map(|key| format!("key `{key}` is not added: it is there, or its table is guarded"));
+        let occupied = trial.occupied.iter().map(|key| format!("`{key}` is not added: it is there, or there is no plain table that it could be added to"));
         self.report.notes.extend(occupied);
         match outcome {
             Ok(()) => self.commit(trial),
@@ -312,6 +312,7 @@ unsafe fn exchange(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         return Ok(());
     }
     gather::removed(l, work)?;
+    gather::hidden_literals(l, work)?;
     for place in [FOUND, MADE, JOURNAL, LIST] {
         get(l, place);
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
+use super::bind;
 use super::exchange::{Direct, Exchange};
 use super::revise::Revising;
 use super::{LIST, MADE, Step, Work, get};
@@ -207,10 +208,33 @@ pub unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Excha
     if !joins.iter().any(looks) {
         return;
     }
+    let version = *version;
+    witnesses(l, context, exchange, version);
+}
+
+/// Every function of a text is looked at.
+unsafe fn witnesses(l: *mut lua_State, context: &Context, exchange: &mut Exchange, version: usize) {
     let mut files = context.files.borrow_mut();
-    let of_text: Vec<Origin> = files.standing_for(*version);
-    let protos = files.protos(l, |origin| origin.file == *version || of_text.contains(&origin));
+    let of_text: Vec<Origin> = files.standing_for(version);
+    let protos = files.protos(l, |origin| origin.file == version || of_text.contains(&origin));
     exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
+}
+
+/// Literals of variables that are visible in a block of the file alone: whoever uses them has them.
+///
+/// # Errors
+/// When a text cannot be read.
+///
+/// # Safety
+/// As [`nested`].
+pub unsafe fn hidden_literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    for revising in &work.revisions {
+        let variables = bind::variables_of(l, work.context, revising.revision)?;
+        if revising.plan.literals.iter().any(|literal| !literal.is_state && !variables.contains_key(&literal.local)) {
+            witnesses(l, work.context, &mut work.exchange, revising.old_version);
+        }
+    }
+    Ok(())
 }
 
 /// Every function of a new version that does something else than the old one's. A patch's function that stands for one of the old version

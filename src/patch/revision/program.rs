@@ -7,7 +7,7 @@ use crate::patch::compare::{Comparison, Side};
 use crate::patch::revision::remarks::NewField;
 use crate::patch::syntax::{Expression, Kind, Statement, Target, Value};
 
-/// The name under which a program is given the test whether a key may be added: `absent(table, key, …)`.
+/// The name under which a program is given the test whether a key may be added: `absent(place, table, key, …)`.
 pub const ABSENT: &str = "__hotlua_absent";
 
 /// Stands for a variable that has its value already.
@@ -58,7 +58,7 @@ pub(super) fn assemble(
         definitions(statement, &functions, &mut pieces);
     }
     pieces.extend(fields.iter().map(|field| Piece {
-        head: format!("if {ABSENT}({}{}) then {}{}=", field.root, field.arguments(), field.root, field.keys.concat()),
+        head: format!("if {ABSENT}({:?},{}{}) then {}=", field.place(), field.root, field.arguments(), field.place()),
         range: field.value.clone(),
         tail: " end",
     }));

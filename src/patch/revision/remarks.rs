@@ -21,6 +21,11 @@ pub(super) struct NewField {
 }
 
 impl NewField {
+    /// As a program writes it: `CFG.a["x y"]`.
+    pub fn place(&self) -> String {
+        format!("{}{}", self.root, self.keys.concat())
+    }
+
     /// The keys as further arguments of a call.
     pub fn arguments(&self) -> String {
         let argument = |key: &String| match key.strip_prefix('.') {
