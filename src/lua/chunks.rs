@@ -24,7 +24,7 @@ use crate::lua::values;
 use crate::patch::bytecode::Code;
 use crate::patch::compare::Side;
 use crate::patch::source::Source;
-use crate::patch::syntax::{Outline, outline};
+use crate::patch::syntax::{Outline, outline, too_much};
 
 /// One compiled file.
 #[derive(Debug)]
@@ -320,6 +320,10 @@ unsafe fn compile_bound(
     }
     if !load(l, &text, label, c"t") {
         return Err(message(l));
+    }
+    if let Some(line) = too_much(source.bytes()) {
+        ffi::lua_pop(l, 1);
+        return Err(format!("{label}:{line}: an expression is too long, or nested too deep, for a patch; split it up"));
     }
     let chunk = Chunk {
         label: label.to_owned(),

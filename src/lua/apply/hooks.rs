@@ -170,7 +170,7 @@ pub(super) unsafe fn keep_unload(l: *mut lua_State, work: &mut Work<'_>) {
 }
 
 /// Forgets a patch's functions.
-pub unsafe fn drop_unload(l: *mut lua_State, context: &Context, patch: u64) {
+pub(super) unsafe fn drop_unload(l: *mut lua_State, context: &Context, patch: u64) {
     values::slot(l, Slot::Unload);
     ffi::lua_pushnil(l);
     ffi::lua_rawseti(l, -2, patch as i64);

@@ -140,7 +140,7 @@ unsafe fn compare(l: *mut lua_State, work: &mut Work<'_>, activation: usize, new
 /// Whether the file's variable of this name is a function from its beginning.
 fn is_function(chunk: &Chunk, name: &str) -> bool {
     let body = &chunk.outline.bodies[0];
-    let declared = body.declarations.iter().filter(|declared| declared.name == name).last();
+    let declared = body.declarations.iter().rfind(|declared| declared.name == name);
     declared.is_some_and(|declared| {
         let statement = declared.statement.map(|number| &body.statements[number].kind);
         let value = declared.initial.as_ref().map(|initial| &initial.value);

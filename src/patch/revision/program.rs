@@ -95,12 +95,10 @@ fn initialisers(new: Side<'_>, text: &[u8], added: &[(usize, String)]) -> Vec<Pi
         let statement = declared.statement.map(|number| (number, &body.statements[number]));
         match (statement, &declared.initial) {
             _ if !is_added(*local) => {}
-            (Some((number, Statement { kind: Kind::LocalFunction { .. }, range, .. })), _) => {
-                if done.insert(number) {
-                    // `function f() … end` with its variable's own name: an assignment to it.
-                    let word = text[range.clone()].windows(8).position(|part| part == b"function").unwrap_or_default();
-                    pieces.push(Piece::statement(range.start + word..range.end));
-                }
+            // `function f() … end` with its variable's own name: an assignment to it.
+            (Some((_, Statement { kind: Kind::LocalFunction { .. }, range, .. })), _) => {
+                let word = text[range.clone()].windows(8).position(|part| part == b"function").unwrap_or_default();
+                pieces.push(Piece::statement(range.start + word..range.end));
             }
             (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
             (Some((number, Statement { kind: Kind::Local { values, .. }, .. })), None) => {
