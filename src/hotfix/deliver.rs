@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{info, warn};
 
+use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::answers;
 use crate::hotfix::archive::ArchiveError;
@@ -161,10 +162,19 @@ impl Office {
                 // The first delivery decides; nobody else sets it.
                 let _ = patch.sources.set(applied.sources.clone());
                 self.standing.confirm(patch);
+                reports.iter().for_each(|report| self.note_behind(patch, report));
             }
             None => {
                 self.standing.withdraw(&patch.service, &[patch.id]);
             }
+        }
+    }
+
+    /// An instance without a patch that its peers have is behind.
+    pub(super) fn note_behind(&self, patch: &Patch, report: &InstanceReport) {
+        if let Some(instance) = self.node.registry().get(Handle(report.handle)) {
+            let has_it = report.status.is_live() || report.status == Status::NoEffect;
+            instance.set_behind(&patch.name, !has_it);
         }
     }
 

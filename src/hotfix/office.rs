@@ -261,6 +261,7 @@ impl Office {
     }
 
     fn tell_caught_up(&self, patch: &Patch, report: InstanceReport) {
+        self.note_behind(patch, &report);
         let reports = [report];
         let delivery = Delivery::of(patch, &reports);
         let verb = if self.replayed.lock().contains(&patch.id) {

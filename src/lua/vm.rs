@@ -225,7 +225,10 @@ pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>
         drop(module);
         ffi::lua_error(l);
     }
-    let file = File { chunk: chunk.clone(), kind: Kind::Script { module } };
+    let file = File {
+        chunk: chunk.clone(),
+        kind: Kind::Script { module },
+    };
     let number = context.files.borrow_mut().add(l, -1, file);
     values::slot(l, Slot::Kept);
     ffi::lua_newtable(l);

@@ -20,16 +20,20 @@ mod written;
 
 use emmylua_parser::{LuaAstNode, LuaStat};
 
+pub use limits::too_much;
 pub use model::{
     Body, Call, Declaration, Expression, Field, Function, Kind, Local, Outline, Path, Read, Statement, Target, Value,
 };
-pub use limits::too_much;
 pub use whole::{WholeFile, source_of};
 
 /// Reads the outline of a text that Lua's compiler has accepted, and that is not [`too_much`] (nothing is known of such a text).
 pub fn outline(bytes: &[u8]) -> Outline {
     if too_much(bytes).is_some() {
-        return Outline { bodies: vec![Body::default()], tail: bytes.len(), ..Outline::default() };
+        return Outline {
+            bodies: vec![Body::default()],
+            tail: bytes.len(),
+            ..Outline::default()
+        };
     }
     let text = text::Text::new(bytes);
     let chunk = text::parse(bytes);

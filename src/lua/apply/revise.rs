@@ -85,7 +85,10 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, whole: &WholeFile)
             WholeFile::Module(name) => format!("the module {name} is not loaded here"),
         });
     }
-    let new = context.host.chunks.text(l, work.patch.source.bytes(), &work.patch.label)?;
+    let new = context
+        .host
+        .chunks
+        .text(l, work.patch.source.bytes(), &work.patch.label)?;
     for activation in loaded {
         let revising = compare(l, work, activation, new.clone())?;
         bind_program(l, work, &revising)?;
@@ -94,21 +97,41 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, whole: &WholeFile)
     Ok(())
 }
 
-unsafe fn compare(l: *mut lua_State, work: &mut Work<'_>, activation: usize, new: Arc<Chunk>) -> Result<Revising, String> {
+unsafe fn compare(
+    l: *mut lua_State,
+    work: &mut Work<'_>,
+    activation: usize,
+    new: Arc<Chunk>,
+) -> Result<Revising, String> {
     let context = work.context;
     let old_version = context.files.borrow().current(activation);
     let Some(old) = context.files.borrow().get(old_version).map(|file| file.chunk.clone()) else {
         return Err("the file that runs is not known".into());
     };
     let plan = context.host.plans.plan(&old, &new, || {
-        let names = Names { old: &old.label, new: &new.label };
-        Ok(crate::patch::revision::plan(old.side(l)?, new.side(l)?, &new.text, names))
+        let names = Names {
+            old: &old.label,
+            new: &new.label,
+        };
+        Ok(crate::patch::revision::plan(
+            old.side(l)?,
+            new.side(l)?,
+            &new.text,
+            names,
+        ))
     })?;
-    let revision = context.files.borrow_mut().add_revision(new.clone(), activation, work.patch.id);
+    let revision = context
+        .files
+        .borrow_mut()
+        .add_revision(new.clone(), activation, work.patch.id);
     let had = bind::variables_of(l, context, old_version)?;
     let earlier: Vec<(Arc<Chunk>, usize)> = {
         let files = context.files.borrow();
-        files.versions(activation).skip(1).filter_map(|v| Some((files.get(v)?.chunk.clone(), v))).collect()
+        files
+            .versions(activation)
+            .skip(1)
+            .filter_map(|v| Some((files.get(v)?.chunk.clone(), v)))
+            .collect()
     };
     let mut dropped = Vec::new();
     for (_, name) in &plan.added {
@@ -116,12 +139,23 @@ unsafe fn compare(l: *mut lua_State, work: &mut Work<'_>, activation: usize, new
             dropped.push((name.clone(), cell));
         }
     }
-    let find = |name: &str| dropped.iter().find(|(dropped, _)| dropped == name).map(|(_, cell)| *cell);
+    let find = |name: &str| {
+        dropped
+            .iter()
+            .find(|(dropped, _)| dropped == name)
+            .map(|(_, cell)| *cell)
+    };
     let variables = variables::revised(l, activation, &plan, &had, find);
-    context.applied.variables.borrow_mut().insert(revision, Arc::new(variables));
+    context
+        .applied
+        .variables
+        .borrow_mut()
+        .insert(revision, Arc::new(variables));
     for (name, cell) in dropped {
         if !is_function(&new, &name) {
-            work.report.notes.push(format!("local `{name}` is back, with the value that it had"));
+            work.report
+                .notes
+                .push(format!("local `{name}` is back, with the value that it had"));
             work.returned.push((activation, cell));
         }
     }
@@ -177,7 +211,9 @@ unsafe fn find_dropped(
     for (chunk, version) in earlier {
         let side = chunk.side(l)?;
         let variables = bind::variables_of(l, context, *version)?;
-        let found = side.variables(side.base).filter(|variable| side.name(*variable) == name);
+        let found = side
+            .variables(side.base)
+            .filter(|variable| side.name(*variable) == name);
         if let Some(cell) = found.filter_map(|variable| variables.get(&variable.local)).last() {
             return Ok(Some(*cell));
         }
@@ -203,7 +239,10 @@ unsafe fn bind_program(l: *mut lua_State, work: &mut Work<'_>, revising: &Revisi
         label: &revising.new.label,
         activation: Some(revising.activation),
         names: &names,
-        kind: Kind::Program { revision: revising.revision, functions: plan.functions.clone() },
+        kind: Kind::Program {
+            revision: revising.revision,
+            functions: plan.functions.clone(),
+        },
     };
     let file = bind::compile(l, context, unbound)?;
     add_program(l, work, file, Some(revising.activation), names);
@@ -211,7 +250,13 @@ unsafe fn bind_program(l: *mut lua_State, work: &mut Work<'_>, revising: &Revisi
 }
 
 /// Takes the function on top of the stack as something to run.
-pub unsafe fn add_program(l: *mut lua_State, work: &mut Work<'_>, file: usize, activation: Option<usize>, names: Vec<Name>) {
+pub unsafe fn add_program(
+    l: *mut lua_State,
+    work: &mut Work<'_>,
+    file: usize,
+    activation: Option<usize>,
+    names: Vec<Name>,
+) {
     get(l, FUNCTIONS);
     ffi::lua_insert(l, -2);
     ffi::lua_rawseti(l, -2, work.programs.len() as i64 + 1);
@@ -220,10 +265,22 @@ pub unsafe fn add_program(l: *mut lua_State, work: &mut Work<'_>, file: usize, a
     if let Some(chunk) = &chunk {
         get(l, SLOTS);
         let list = ffi::lua_gettop(l);
-        work.slots.find(l, list, &Scope { chunk, names: &names, activation });
+        work.slots.find(
+            l,
+            list,
+            &Scope {
+                chunk,
+                names: &names,
+                activation,
+            },
+        );
         ffi::lua_settop(l, list - 1);
     }
-    work.programs.push(Program { file, activation, names });
+    work.programs.push(Program {
+        file,
+        activation,
+        names,
+    });
 }
 
 /// Gives literals that changed to the variables that still have the old ones, and notes what was decided. In a dry run nothing is given.
@@ -244,7 +301,9 @@ pub unsafe fn literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                 None => find_hidden(l, work, number, literal)?,
             };
             let note = match cell {
-                _ if literal.is_state => format!("local `{name}` keeps its value: the code assigns it, so it is state ({place})"),
+                _ if literal.is_state => {
+                    format!("local `{name}` keeps its value: the code assigns it, so it is state ({place})")
+                }
                 None => format!("local `{name}` keeps its value: its variable cannot be found ({place})"),
                 Some(cell) => {
                     if update(l, work, journal, (activation, cell), literal) {
@@ -262,10 +321,18 @@ pub unsafe fn literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
 }
 
 /// The one cell of a variable that the file's end does not see, found with a function that uses it; `None` if there is none, or several.
-unsafe fn find_hidden(l: *mut lua_State, work: &Work<'_>, number: usize, literal: &Literal) -> Result<Option<Cell>, String> {
+unsafe fn find_hidden(
+    l: *mut lua_State,
+    work: &Work<'_>,
+    number: usize,
+    literal: &Literal,
+) -> Result<Option<Cell>, String> {
     let revising = &work.revisions[number];
     let side = revising.old.side(l)?;
-    let wanted = Binding::Local(Declaration { function: side.base, local: literal.old_local });
+    let wanted = Binding::Local(Declaration {
+        function: side.base,
+        local: literal.old_local,
+    });
     get(l, FOUND);
     let list = ffi::lua_gettop(l);
     let mut cells: HashMap<usize, (i64, i32)> = HashMap::new();
@@ -356,11 +423,18 @@ pub fn remarks(work: &mut Work<'_>) {
         work.report.warnings.extend(plan.restarts.iter().cloned());
         for patch in superseded {
             let live = work.context.applied.live.borrow();
-            let name = live.iter().find(|other| other.id == patch).map_or("?", |other| other.name.as_str());
-            work.report.notes.push(format!("it supersedes functions of patch {patch} ({name})"));
+            let name = live
+                .iter()
+                .find(|other| other.id == patch)
+                .map_or("?", |other| other.name.as_str());
+            work.report
+                .notes
+                .push(format!("it supersedes functions of patch {patch} ({name})"));
         }
         for (_, name) in &plan.dropped {
-            work.report.notes.push(format!("local `{name}` is gone from the new text; its value is kept in case it comes back"));
+            work.report.notes.push(format!(
+                "local `{name}` is gone from the new text; its value is kept in case it comes back"
+            ));
         }
     }
 }

@@ -85,7 +85,8 @@ impl Seen {
                 self.depth = self.depth.saturating_sub(1);
                 self.begin(0);
             }
-            b"local" | b"return" | b"if" | b"for" | b"while" | b"else" | b"in" | b"goto" | b"break" | b";" | b"," | b"=" => {
+            b"local" | b"return" | b"if" | b"for" | b"while" | b"else" | b"in" | b"goto" | b"break" | b";" | b","
+            | b"=" => {
                 self.begin(0);
             }
             b"(" | b"[" => {
@@ -133,9 +134,25 @@ mod tests {
         let calls = "tick()\n".repeat(5000);
         let table = format!("local t = {{ {} }}", "f(1) + 2 * 3, ".repeat(5000));
         let ifs = format!("if a then b() {} end", "elseif c then d() ".repeat(1000));
-        let blocks = "local function f(x) for i = 1, x do if i > 2 then g(i) end end return { a = 1 } end\n".repeat(500);
-        let strings = format!("x = [==[{}]==] -- {}\n--[[ {} ]]", "((((".repeat(500), "+".repeat(5000), "{".repeat(500));
-        for text in [calls, table, ifs, blocks, strings, "return".into(), String::new(), "'unclosed".into(), "[==[ unclosed".into()] {
+        let blocks =
+            "local function f(x) for i = 1, x do if i > 2 then g(i) end end return { a = 1 } end\n".repeat(500);
+        let strings = format!(
+            "x = [==[{}]==] -- {}\n--[[ {} ]]",
+            "((((".repeat(500),
+            "+".repeat(5000),
+            "{".repeat(500)
+        );
+        for text in [
+            calls,
+            table,
+            ifs,
+            blocks,
+            strings,
+            "return".into(),
+            String::new(),
+            "'unclosed".into(),
+            "[==[ unclosed".into(),
+        ] {
             assert_eq!(too_much(text.as_bytes()), None, "{}", &text[..text.len().min(60)]);
         }
     }
