@@ -20,6 +20,7 @@ use crate::lua::changes::Changes;
 use crate::lua::context::{Context, Trial};
 use crate::lua::functions::lua_functions;
 use crate::lua::guard;
+use crate::lua::heap::Scope;
 use crate::lua::heap::record::{self, Snapshot};
 use crate::lua::outgoing;
 use crate::lua::values::{self, Slot};
@@ -299,7 +300,11 @@ unsafe fn record(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     record::push_log(l);
     ffi::lua_pushvalue(l, -1);
     put(l, LOG);
-    record::take(l, &[Slot::Work, Slot::Joins], &mut work.snapshot);
+    let scope = Scope {
+        own: &[Slot::Work, Slot::Joins],
+        in_memory: work.context.host.in_memory.get().copied().flatten(),
+    };
+    record::take(l, scope, &mut work.snapshot);
     Ok(())
 }
 

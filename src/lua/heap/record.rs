@@ -16,7 +16,6 @@ use rustc_hash::FxHashSet;
 use crate::lua::heap::seen::Seen;
 use crate::lua::heap::{self, Scope, Spot, Visitor};
 use crate::lua::layout::Proto;
-use crate::lua::values::Slot;
 
 /// What the log holds, in the order in which it was found.
 #[derive(Default)]
@@ -143,7 +142,7 @@ pub unsafe fn push_log(l: *mut lua_State) {
 ///
 /// # Safety
 /// `l` is the main thread inside a protected call; the collector is stopped.
-pub unsafe fn take(l: *mut lua_State, own: &[Slot], snapshot: &mut Snapshot) {
+pub unsafe fn take(l: *mut lua_State, scope: Scope<'_>, snapshot: &mut Snapshot) {
     let Snapshot {
         entries,
         threads,
@@ -158,7 +157,7 @@ pub unsafe fn take(l: *mut lua_State, own: &[Slot], snapshot: &mut Snapshot) {
         on_stacks,
         length,
     };
-    heap::walk(l, Scope { own, tables: None }, seen, &mut recorder);
+    heap::walk(l, scope, seen, &mut recorder);
 }
 
 impl Snapshot {
@@ -221,7 +220,7 @@ impl Visitor for Recorder<'_> {
                     self.note(l, -1);
                 }
             }
-            Spot::Frame(level) => {
+            Spot::Frame { level, .. } => {
                 let suspended = ffi::lua_status(ffi::lua_tothread(l, holder)) == ffi::LUA_YIELD;
                 if suspended && ffi::lua_iscfunction(l, -1) == 0 {
                     self.begin(l, holder, Kind::Frame { level });
