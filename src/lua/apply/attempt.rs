@@ -10,7 +10,7 @@ use std::time::Instant;
 use mlua::ffi::{self, lua_State};
 
 use super::budget::Run;
-use super::exchange::{OWN, Tables, Written};
+use super::exchange::{Tables, Written, scope};
 use super::joins::Maker;
 use super::{
     FOUND, FUNCTIONS, HOOKS, JOURNAL, LIST, LOG, MADE, RETURNED, SLOTS, Step, Work, bind, gather, get, hazards, hooks,
@@ -257,14 +257,14 @@ unsafe fn record(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     ffi::lua_pushvalue(l, -1);
     put(l, LOG);
     let snapshot = work.snapshot.insert(Snapshot::default());
-    record::take(l, OWN, snapshot);
+    record::take(l, scope(work.context), snapshot);
     work.threads = snapshot.threads.clone();
     Ok(())
 }
 
 /// Finds the coroutines that the patch could run.
 unsafe fn threads(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    record::threads(l, OWN, &mut work.threads);
+    record::threads(l, scope(work.context), &mut work.threads);
     Ok(())
 }
 

@@ -25,7 +25,15 @@ use crate::lua::switch::{Journal, Lists};
 use crate::lua::values::Slot;
 
 /// Tables that are ours while patches are applied: the walk passes them over.
-pub const OWN: &[Slot] = &[Slot::Work, Slot::Joins, Slot::Undo];
+const OWN: &[Slot] = &[Slot::Work, Slot::Joins, Slot::Undo];
+
+/// What a walk over a service's heap has to know.
+pub fn scope(context: &Context) -> Scope<'static> {
+    Scope {
+        own: OWN,
+        in_memory: context.host.in_memory.get().copied().flatten(),
+    }
+}
 
 /// One closure that takes another's place.
 #[derive(Clone, Copy, Debug)]
@@ -94,11 +102,7 @@ impl Exchange {
                 .chain(self.witnesses.iter().copied())
                 .collect(),
         };
-        let scope = Scope {
-            own: OWN,
-            tables: context.host.tables.get().copied().flatten(),
-        };
-        survey::find(l, tables.found, scope, &wanted, &mut self.survey);
+        survey::find(l, tables.found, scope(context), &wanted, &mut self.survey);
     }
 
     /// The group that a closure of the survey belongs to; `None` if it stays.

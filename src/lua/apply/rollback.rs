@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 
-use super::exchange::{Direct, Exchange, OWN, Tables, Written};
+use super::exchange::{Direct, Exchange, Tables, Written, scope};
 use super::joins::Maker;
 use super::slots::push_literal;
 use super::step::{Idle, protected};
@@ -261,7 +261,7 @@ impl Back<'_> {
         for id in ids.iter().filter(|id| hooks::unloads(context, **id) > 0) {
             let mut threads = Vec::new();
             let found = protected(context, &mut |l| {
-                record::threads(l, OWN, &mut threads);
+                record::threads(l, scope(context), &mut threads);
                 Ok(())
             });
             if found.is_err() {
