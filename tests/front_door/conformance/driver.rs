@@ -70,7 +70,15 @@ pub fn report(node: &Node, file: &str, number: usize) -> Vec<String> {
     let start = format!("[hotfix] {file} ");
     let lines = node.lines();
     let known = |line: &&String| {
-        let outcomes = ["applied", "unchanged", "had no", "rejected", "failed", "timed out"];
+        let outcomes = [
+            "applied",
+            "unchanged",
+            "had no",
+            "rejected",
+            "failed",
+            "timed out",
+            "waiting",
+        ];
         line.strip_prefix(&start)
             .is_some_and(|rest| outcomes.iter().any(|outcome| rest.starts_with(outcome)))
     };
@@ -147,6 +155,12 @@ impl<'a> Run<'a> {
         let report = words(&std::mem::take(&mut self.untold));
         let report = report.lines().map(|line| format!("\n    | {line}")).collect::<String>();
         self.failures.push(format!("{what}{report}"));
+    }
+
+    /// Notes a failure after which the rest of the case would say nothing.
+    fn give_up(&mut self, why: &str) {
+        self.fail(why.to_owned());
+        self.next = self.case.ops().len();
     }
 
     /// Replaces one text by another in the service (index 0) or a module.
@@ -231,7 +245,7 @@ impl<'a> Run<'a> {
             node.summaries(&pending.file).into_iter().nth(pending.before)
         });
         let Some(said) = said else {
-            self.fail(format!("nothing is said of {}", pending.file));
+            self.give_up(&format!("nothing is said of {}", pending.file));
             return;
         };
         let wanted = match self.case.ops().get(self.next) {
@@ -356,6 +370,11 @@ pub fn run_with(cases: &[Case], form: Form, settings: impl Fn(Project) -> Projec
     let started = Instant::now();
     let mut node = project.start();
     node.wait_line("ready");
+    for run in &mut runs {
+        if node.count(|line| line == format!("not started: {}", run.slug)) > 0 {
+            run.give_up("its service does not start");
+        }
+    }
     let mut console = node.console();
     loop {
         let dropped: Vec<bool> = runs
