@@ -225,13 +225,8 @@ fn an_error_in_a_function_that_moved_names_its_new_line() {
     assert_eq!(value(&node, "mover", "M.f()"), "v2");
     let mark = node.mark();
     node.console().cmd("call .mover \"M.fail()\"").failed();
-    let line = node.wait_line_since(mark, "on purpose");
-    let traceback = node.wait_for("the traceback", |node| {
-        node.lines_since(mark)
-            .into_iter()
-            .find(|line| line.contains("in ") && line.contains("mover") && line.contains("M.fail"))
-    });
-    assert!(traceback.contains(":7:"), "{line}\n{traceback}");
+    node.wait_line_since(mark, "on purpose");
+    node.wait_line_since(mark, ":7: in ");
 }
 
 #[test]
