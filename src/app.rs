@@ -212,6 +212,8 @@ fn post_room(config: &Config, options: &Run) -> hotfix::office::Config {
         state: config.node.state.clone(),
         base: config.base.clone(),
         colour: log::colour(&config.log),
+        time_limit: config.hotfix.time_limit,
+        in_flight_wait: config.hotfix.in_flight_wait,
     }
 }
 
@@ -224,6 +226,7 @@ fn workshop(config: &Config) -> lua::host::Config {
         preload: config.node.preload.clone(),
         env: config.env.clone(),
         time_limit: config.hotfix.time_limit,
+        in_flight_wait: config.hotfix.in_flight_wait,
         memory_limit: bytes(config.hotfix.memory_limit),
         snapshot_limit: bytes(config.hotfix.snapshot_limit),
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use crate::actor::message::kind;
 use crate::actor::node::Node;
 use crate::actor::port::Port;
+use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Desk, Injected, Injection};
 
 /// The service that answers for the VMs.
@@ -94,18 +95,48 @@ impl From<Result<String, String>> for Reply {
     }
 }
 
+impl From<Injected> for Reply {
+    /// What the patch printed, then the report.
+    fn from(injected: Injected) -> Reply {
+        let without_end = |text: &str| text.strip_suffix('\n').unwrap_or(text).to_owned();
+        let parts = [without_end(&injected.output), without_end(&injected.report)];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        Reply {
+            text: parts.join("\n").into_bytes(),
+            ok: injected.done,
+        }
+    }
+}
+
+/// An answer of the post room that is on its way.
+pub type Told = Pin<Box<dyn Future<Output = Injected> + Send>>;
+
 /// The post room's desk, as commands need it.
 pub trait Patches: Send + Sync {
     /// Applies a patch by hand.
-    fn inject(&self, injection: Injection) -> Pin<Box<dyn Future<Output = Injected> + Send>>;
+    fn inject(&self, injection: Injection) -> Told;
+    /// Says what a patch would do.
+    fn check(&self, injection: Injection) -> Told;
+    /// Takes patches of a service back.
+    fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told;
     /// The patches of one service, or of all: a line each.
     fn history(&self, service: Option<String>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 }
 
 impl Patches for Desk {
-    fn inject(&self, injection: Injection) -> Pin<Box<dyn Future<Output = Injected> + Send>> {
+    fn inject(&self, injection: Injection) -> Told {
         let desk = self.clone();
         Box::pin(async move { desk.inject(injection).await })
+    }
+
+    fn check(&self, injection: Injection) -> Told {
+        let desk = self.clone();
+        Box::pin(async move { desk.check(injection).await })
+    }
+
+    fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told {
+        let desk = self.clone();
+        Box::pin(async move { desk.roll_back(service, wanted, by).await })
     }
 
     fn history(&self, service: Option<String>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> {
@@ -120,9 +151,9 @@ pub struct Window {
     pub node: Arc<Node>,
     /// The post room.
     pub patches: Arc<dyn Patches>,
-    /// The directory that `inject`'s FILE is relative to.
+    /// The directory that FILE of `inject` and `check` is relative to.
     pub base: PathBuf,
-    /// The largest patch that `inject` reads, in bytes.
+    /// The largest patch file that is read, in bytes.
     pub max_patch: u64,
     port: OnceLock<Port>,
 }

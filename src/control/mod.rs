@@ -10,6 +10,7 @@ pub mod command;
 mod commands;
 pub mod console;
 mod line;
+mod patch_file;
 mod send;
 mod session;
 pub mod table;

@@ -2,7 +2,7 @@
 
 use crate::control::address;
 use crate::control::command::{Command, Reply, Request, Run, Window};
-use crate::control::commands::{exit, history, inject, kill, list};
+use crate::control::commands::{check, exit, history, inject, kill, list, rollback};
 
 /// Every command, sorted by name.
 const TABLE: &[Command] = &[
@@ -12,6 +12,7 @@ const TABLE: &[Command] = &[
         help: "send a service Lua values and show what it returns",
         run: Run::AskAbout,
     },
+    check::COMMAND,
     Command {
         name: "clearcache",
         usage: "",
@@ -59,6 +60,7 @@ const TABLE: &[Command] = &[
         help: "show how long a service takes to answer, in hundredths of a second",
         run: Run::AskAbout,
     },
+    rollback::COMMAND,
     Command {
         name: "service",
         usage: "",

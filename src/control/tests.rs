@@ -20,8 +20,9 @@ use crate::actor::mailbox::Job;
 use crate::actor::message::{Message, kind};
 use crate::actor::node::{Node, Spawn};
 use crate::actor::workers::Workers;
-use crate::control::command::Patches;
+use crate::control::command::{Patches, Told};
 use crate::control::console::{Config, Console};
+use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Injected, Injection, Target};
 
 /// Longer than anything takes on a busy machine.
@@ -75,7 +76,7 @@ struct Slow {
 }
 
 impl Patches for FakePatches {
-    fn inject(&self, injection: Injection) -> Pin<Box<dyn Future<Output = Injected> + Send>> {
+    fn inject(&self, injection: Injection) -> Told {
         let target = match injection.target {
             Target::Service(name) => name,
             Target::Instance(handle) => handle.to_string(),
@@ -99,6 +100,33 @@ impl Patches for FakePatches {
             }
             Injected {
                 output: "printed\n".to_owned(),
+                report,
+                done,
+            }
+        })
+    }
+
+    fn check(&self, injection: Injection) -> Told {
+        let target = match injection.target {
+            Target::Service(name) => name,
+            Target::Instance(handle) => handle.to_string(),
+        };
+        let report = format!("checked {} for {target}", injection.name);
+        Box::pin(async move {
+            Injected {
+                output: String::new(),
+                report,
+                done: true,
+            }
+        })
+    }
+
+    fn roll_back(&self, service: String, wanted: Wanted, _by: String) -> Told {
+        let report = format!("{service} {wanted:?}");
+        let done = wanted != Wanted::All;
+        Box::pin(async move {
+            Injected {
+                output: String::new(),
                 report,
                 done,
             }

@@ -1,52 +1,33 @@
-//! What instances answer to a patch: waited for, made up for those that do not answer, and what they printed.
+//! What instances answer besides the rule: made up where a patch is no Lua at all, late, and what was printed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::info;
 
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::patch::outcome::{InstanceReport, Status};
-
-/// How long no instance may answer before the others are told without it.
-const QUIET: Duration = Duration::from_secs(5);
-
-/// Waits for the answers of all instances, at most [`QUIET`] longer than the last one took.
-pub(super) async fn gather(answers: &mut UnboundedReceiver<InstanceReport>, count: usize) -> Vec<InstanceReport> {
-    let mut reports = Vec::with_capacity(count);
-    while let Ok(Some(report)) = tokio::time::timeout(QUIET, answers.recv()).await {
-        reports.push(report);
-    }
-    reports
-}
-
-pub(super) fn missing<'a>(reports: &[InstanceReport], instances: &'a [Arc<Instance>]) -> Vec<&'a Arc<Instance>> {
-    let answered: HashSet<u32> = reports.iter().map(|report| report.handle).collect();
-    instances
-        .iter()
-        .filter(|instance| !answered.contains(&instance.identity.handle.0))
-        .collect()
-}
-
-pub(super) fn timed_out(instance: &Arc<Instance>) -> InstanceReport {
-    let why = if instance.mailbox.is_open() {
-        "it has been busy for 5 s; the patch is pending there and will be applied before its next message"
-    } else {
-        "it ended before the patch reached it"
-    };
-    InstanceReport {
-        status: Status::TimedOut,
-        ..rejected(instance, why.to_owned())
-    }
-}
 
 pub(super) fn rejected(instance: &Arc<Instance>, why: String) -> InstanceReport {
     InstanceReport {
         error: Some(why),
         ..InstanceReport::new(instance.identity.handle.0, Status::Rejected)
     }
+}
+
+/// Logs what instances answer that were not waited for any longer. `what`: as messages name it.
+pub(super) fn tell_late(
+    mut late: UnboundedReceiver<InstanceReport>,
+    what: String,
+    summary: impl Fn(&[InstanceReport]) -> String + Send + 'static,
+) {
+    tokio::spawn(async move {
+        while let Some(report) = late.recv().await {
+            let handle = Handle(report.handle);
+            info!("[hotfix] {what} late in {handle}: {}", summary(&[report]));
+        }
+    });
 }
 
 /// What the instances printed, and the first that did: once if it is the same everywhere, else with each one's handle.

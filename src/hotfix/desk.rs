@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
-use crate::hotfix::deliver::Parcel;
+use crate::hotfix::choice::Wanted;
 use crate::hotfix::office::{Books, Office};
-use crate::hotfix::record::{self, Origin, Record, Target as RecordedTarget};
+use crate::hotfix::parcel::{Parcel, Told};
+use crate::hotfix::record::{self, Origin, Record, Target as RecordedTarget, Withdrawn};
+use crate::hotfix::rollback::TakenBack;
 
 /// The door to the post room for consoles.
 #[derive(Clone)]
@@ -51,6 +53,26 @@ pub struct Injected {
     pub done: bool,
 }
 
+impl Injected {
+    fn refused(why: String) -> Injected {
+        Injected {
+            output: String::new(),
+            report: why,
+            done: false,
+        }
+    }
+}
+
+impl From<Told> for Injected {
+    fn from(told: Told) -> Injected {
+        Injected {
+            output: told.output,
+            report: told.report,
+            done: told.complete,
+        }
+    }
+}
+
 /// How many patches `history` shows.
 const SHOWN: u32 = 100;
 
@@ -63,30 +85,62 @@ impl Desk {
     /// Applies a patch by hand: same engine, same report, same archive.
     pub async fn inject(&self, injection: Injection) -> Injected {
         match self.try_inject(injection).await {
-            Ok(injected) => injected,
-            Err(why) => Injected {
-                output: String::new(),
-                report: why,
-                done: false,
-            },
+            Ok(told) => Injected::from(told),
+            Err(why) => Injected::refused(why),
         }
     }
 
-    async fn try_inject(&self, injection: Injection) -> Result<Injected, String> {
+    /// Says what a patch would do, without executing anything of it.
+    pub async fn check(&self, injection: Injection) -> Injected {
+        match self.try_check(injection).await {
+            Ok(told) => Injected::from(told),
+            Err(why) => Injected::refused(why),
+        }
+    }
+
+    async fn try_inject(&self, injection: Injection) -> Result<Told, String> {
+        let service = self.service_of(&injection)?;
+        let _turn = self.office.turn(&service).await;
+        let (parcel, instances) = self.parcel(injection, service)?;
+        self.office.deliver(parcel, instances).await.map_err(|e| e.to_string())
+    }
+
+    async fn try_check(&self, injection: Injection) -> Result<Told, String> {
+        let service = self.service_of(&injection)?;
+        let _turn = self.office.turn(&service).await;
+        let (parcel, instances) = self.parcel(injection, service)?;
+        self.office.check(parcel, &instances).await.map_err(|e| e.to_string())
+    }
+
+    /// Takes patches of a service back.
+    pub async fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Injected {
+        let service = service.replace('/', ".");
+        match self.office.roll_back(&service, wanted, &by).await {
+            Ok(TakenBack { report, done }) => Injected {
+                output: String::new(),
+                report,
+                done,
+            },
+            Err(why) => Injected::refused(why),
+        }
+    }
+
+    /// The folder name of the service that an injected patch is for.
+    fn service_of(&self, injection: &Injection) -> Result<String, String> {
         record::check_name(&injection.name).map_err(|e| e.to_string())?;
-        let office = &self.office;
-        let (service, target) = match &injection.target {
-            Target::Service(name) => (name.replace('/', "."), RecordedTarget::All),
-            Target::Instance(handle) => {
-                let instance = self.instance(*handle)?;
-                (instance.identity.folder(), RecordedTarget::Handle(handle.0))
-            }
+        let service = match &injection.target {
+            Target::Service(name) => name.replace('/', "."),
+            Target::Instance(handle) => self.instance(*handle)?.identity.folder(),
         };
         record::check_name(&service).map_err(|e| e.to_string())?;
-        let _turn = office.turn(&service).await;
-        let instances = match injection.target {
-            Target::Service(_) => office.node.registry().of_service(&service),
-            Target::Instance(handle) => vec![self.instance(handle)?],
+        Ok(service)
+    }
+
+    /// What the post room delivers, and to whom.
+    fn parcel(&self, injection: Injection, service: String) -> Result<(Parcel, Vec<Arc<Instance>>), String> {
+        let (instances, target) = match injection.target {
+            Target::Service(_) => (self.office.node.registry().of_service(&service), RecordedTarget::All),
+            Target::Instance(handle) => (vec![self.instance(handle)?], RecordedTarget::Handle(handle.0)),
         };
         if instances.is_empty() {
             return Err(format!("no instance of {service} is running"));
@@ -102,12 +156,7 @@ impl Desk {
             target,
             path: None,
         };
-        let told = office.deliver(parcel, instances).await.map_err(|e| e.to_string())?;
-        Ok(Injected {
-            output: told.output,
-            report: told.report,
-            done: told.complete,
-        })
+        Ok((parcel, instances))
     }
 
     fn instance(&self, handle: Handle) -> Result<Arc<Instance>, String> {
@@ -145,6 +194,11 @@ fn line(record: &Record) -> String {
         (false, "") => "is under way",
         (false, summary) => summary,
     };
+    let since = match record.withdrawn {
+        Some(Withdrawn::RolledBack) => ", rolled back since",
+        Some(Withdrawn::Retired) => ", retired since",
+        Some(Withdrawn::Superseded) | None => "",
+    };
     let reason = record
         .reason
         .as_ref()
@@ -152,7 +206,7 @@ fn line(record: &Record) -> String {
         .unwrap_or_default();
     let time = record.time.strftime("%Y-%m-%d %H:%M:%S");
     format!(
-        "{}\t{time}\t{}/{}\t{}\t{what}{reason}\n",
+        "{}\t{time}\t{}/{}\t{}\t{what}{since}{reason}\n",
         record.id, record.service, record.name, record.by
     )
 }

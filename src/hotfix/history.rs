@@ -7,11 +7,13 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::hotfix::record::{
     Active, ArchivedAs, Entry, Event, Intake, Last, PatchId, Record, Shown, Subject, Verdict, check_name,
 };
+use crate::patch::outcome::Status;
 
 mod column;
 mod error;
@@ -62,7 +64,19 @@ impl History {
     /// # Errors
     /// When there is no such patch, it has a verdict already, or the database cannot be written.
     pub fn finish(&mut self, id: PatchId, verdict: &Verdict) -> Result<(), HistoryError> {
-        let written = write::result(&mut self.db, id, verdict);
+        self.finish_from(None, id, verdict)
+    }
+
+    /// As [`History::finish`], for a patch that had timed out everywhere and has been answered now.
+    ///
+    /// # Errors
+    /// When there is no such patch, its verdict is another one, or the database cannot be written.
+    pub fn finish_late(&mut self, id: PatchId, verdict: &Verdict) -> Result<(), HistoryError> {
+        self.finish_from(Some(Status::TimedOut), id, verdict)
+    }
+
+    fn finish_from(&mut self, before: Option<Status>, id: PatchId, verdict: &Verdict) -> Result<(), HistoryError> {
+        let written = write::result(&mut self.db, before, id, verdict);
         match self.explain(written)? {
             Finish::Done => Ok(()),
             Finish::Unknown => Err(HistoryError::Unknown(id)),
@@ -138,6 +152,23 @@ impl History {
     /// When the database cannot be read.
     pub fn active(&self, service: Option<&str>) -> Result<Vec<Active>, HistoryError> {
         self.explain(read::active(&self.db, service))
+    }
+
+    /// What is live of one service in the instances that it was for, each version of a name, newest first. Patches for one instance are
+    /// among them, whether that instance still lives or not.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn live(&self, service: &str) -> Result<Vec<Record>, HistoryError> {
+        self.explain(read::live(&self.db, service))
+    }
+
+    /// When the newest patch with these bytes was rolled back; `None` if it was not, or there is none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn rolled_back(&self, service: &str, name: &str, sha256: &str) -> Result<Option<Timestamp>, HistoryError> {
+        self.explain(read::rolled_back(&self.db, service, name, sha256))
     }
 
     /// The newest `limit` patches, newest first; of one service, or of all.

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
 
-use crate::hotfix::deliver::Parcel;
 use crate::hotfix::office::Office;
+use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{self, Origin, Target};
 use crate::watch::{self, Event, Settled};
 
@@ -117,7 +118,11 @@ async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, m
             continue;
         }
         let identity = (file.stamp.id(), file.sha256.clone());
-        if handled.get(&file.path) == Some(&identity) {
+        let is_done = match office.rolled_back(&file) {
+            None => handled.get(&file.path) == Some(&identity),
+            Some(when) => stays_rolled_back(&office, &file, when),
+        };
+        if is_done {
             continue;
         }
         let path = file.path.clone();
@@ -128,6 +133,23 @@ async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, m
         }
         drop(turn);
     }
+}
+
+/// Whether a file with the bytes of a patch that was rolled back is that patch's own, left there before: applied again only once it is saved anew.
+fn stays_rolled_back(office: &Office, file: &Settled, when: Timestamp) -> bool {
+    let changed = i128::from(file.stamp.mtime_ns.max(file.stamp.ctime_ns));
+    // Within one run the doorkeeper knows what was saved; the clocks of disks are not that exact.
+    let is_left = changed < office.began.as_nanosecond() && changed <= when.as_nanosecond();
+    if is_left {
+        info!(
+            "[hotfix] {} stays where it is: its patch was rolled back; save it anew to apply it again",
+            file.display
+        );
+        if let Some(watcher) = office.watcher() {
+            watcher.renew(&file.path);
+        }
+    }
+    is_left
 }
 
 /// Delivers one file; false if it has to come again.

@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{debug, info, warn};
 
@@ -13,10 +15,12 @@ use crate::hotfix::archive::{Archive, ArchiveError, Claim};
 use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::lock::{self, LockError, StateLock};
 use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject};
+use crate::hotfix::round::Limits;
+use crate::hotfix::standing::Standing;
 use crate::patch::order::{Patch, PostRoom};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Delivery, count};
-use crate::watch::{Watcher, read_settled};
+use crate::watch::{Settled, Watcher, read_settled};
 
 /// Settings of the post room.
 #[derive(Clone, Debug)]
@@ -37,6 +41,10 @@ pub struct Config {
     pub base: PathBuf,
     /// Diffs in the log are coloured.
     pub colour: bool,
+    /// How long a patch's own code may run in one instance.
+    pub time_limit: Duration,
+    /// How long a patch may wait in an instance for a suspended old body.
+    pub in_flight_wait: Duration,
 }
 
 /// Why the post room cannot be opened.
@@ -59,8 +67,12 @@ pub struct Office {
     pub config: Config,
     /// The hall.
     pub node: Arc<Node>,
+    /// When this run of the node began, and the newest patch of the runs before.
+    pub(super) began: Timestamp,
+    pub(super) newest_before: PatchId,
     books: Mutex<Books>,
-    standing: RwLock<HashMap<String, Vec<Arc<Patch>>>>,
+    /// What new instances get.
+    pub(super) standing: Standing,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     watcher: OnceLock<Watcher>,
     notes: UnboundedSender<Note>,
@@ -113,12 +125,15 @@ impl Office {
                 record.service, record.name, record.id
             );
         }
+        let newest_before = history.list(None, 1)?.first().map_or(PatchId(0), |newest| newest.id);
         let (notes, received) = unbounded_channel();
         let office = Arc::new(Office {
             config,
             node,
+            began: Timestamp::now(),
+            newest_before,
             books: Mutex::new(Books { history, archive }),
-            standing: RwLock::default(),
+            standing: Standing::default(),
             turns: Mutex::default(),
             watcher: OnceLock::new(),
             notes,
@@ -151,32 +166,29 @@ impl Office {
         self.watcher.get()
     }
 
-    /// A patch is on its way to every instance: those that start meanwhile get it, too.
-    pub(super) fn stand(&self, patch: &Arc<Patch>) {
-        self.standing
-            .write()
-            .entry(patch.service.clone())
-            .or_default()
-            .push(patch.clone());
+    /// How long an instance may be at an order.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            time_limit: self.config.time_limit,
+            in_flight_wait: self.config.in_flight_wait,
+        }
     }
 
-    /// The patch is live: it takes the place of the older version of its name.
-    pub(super) fn confirm(&self, patch: &Arc<Patch>) {
-        let mut standing = self.standing.write();
-        let patches = standing.entry(patch.service.clone()).or_default();
-        patches.retain(|other| other.name != patch.name || other.id >= patch.id);
+    /// Writes an event into the books.
+    pub(super) fn write_event(&self, event: &Event) -> Result<(), HistoryError> {
+        self.books(|Books { history, .. }| history.event(event))?;
+        self.catch_up_journal();
+        Ok(())
     }
 
-    /// The patch is not live: new instances do not get it.
-    pub(super) fn withdraw(&self, patch: &Patch) -> bool {
-        let mut standing = self.standing.write();
-        let patches = standing.entry(patch.service.clone()).or_default();
-        let before = patches.len();
-        patches.retain(|other| other.id != patch.id);
-        patches.len() < before
+    /// Writes the journal's new lines. That it cannot be written is logged, since the next time makes up for it.
+    pub(super) fn catch_up_journal(&self) {
+        if let Err(error) = self.books(|Books { history, archive }| archive.write_journal(history)) {
+            warn!("[hotfix] {error}");
+        }
     }
 
-    /// Writes an event into the books; trouble is logged.
+    /// Writes down what the node itself did with a patch; trouble is logged.
     pub(super) fn event(&self, kind: EventKind, patch: u64, reason: Option<String>) {
         let event = Event {
             kind,
@@ -185,15 +197,18 @@ impl Office {
             reason,
             outcome: Outcome::default(),
         };
-        let written = self.books(|Books { history, archive }| {
-            history
-                .event(&event)
-                .map_err(ArchiveError::from)
-                .and_then(|()| archive.write_journal(history))
-        });
-        if let Err(error) = written {
+        if let Err(error) = self.write_event(&event) {
             warn!("[hotfix] {error}");
         }
+    }
+
+    /// When the patch whose bytes this file has was rolled back, if that was the last thing that became of it.
+    pub(super) fn rolled_back(&self, file: &Settled) -> Option<Timestamp> {
+        let found = self.books(|Books { history, .. }| history.rolled_back(&file.service, &file.name, &file.sha256));
+        found.unwrap_or_else(|error| {
+            warn!("[hotfix] {error}");
+            None
+        })
     }
 
     /// Files a handled patch in the archive: the dropped file itself, or a copy.
@@ -230,7 +245,7 @@ impl Office {
             match note {
                 Note::CaughtUp(patch, report) => self.tell_caught_up(&patch, report),
                 Note::Outdated(patch, file) => {
-                    if self.withdraw(&patch) {
+                    if self.standing.retire(&patch) {
                         self.retire(&patch.service, &patch.name, patch.id, &file);
                     }
                 }
@@ -246,6 +261,7 @@ impl Office {
     }
 
     fn tell_caught_up(&self, patch: &Patch, report: InstanceReport) {
+        self.note_behind(patch, &report);
         let reports = [report];
         let delivery = Delivery::of(patch, &reports);
         let verb = if self.replayed.lock().contains(&patch.id) {
@@ -282,7 +298,7 @@ fn reread(max_size: u64) -> impl Fn(&std::path::Path) -> std::io::Result<Vec<u8>
 
 impl PostRoom for Office {
     fn standing(&self, service: &str) -> Vec<Arc<Patch>> {
-        self.standing.read().get(service).cloned().unwrap_or_default()
+        self.standing.of(service)
     }
 
     fn caught_up(&self, patch: &Arc<Patch>, report: InstanceReport) {

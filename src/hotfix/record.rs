@@ -251,6 +251,8 @@ pub struct Record {
     pub size: u64,
     /// The patch that it is a new version of.
     pub previous: Option<PatchId>,
+    /// The patch whose bytes were live already when this one came: the two are one for rollback and replay.
+    pub same_as: Option<PatchId>,
     /// Who.
     pub by: String,
     /// Why.

@@ -63,11 +63,12 @@ impl Office {
             sha256: active.sha256,
             args: Vec::new(),
             forced: false,
-            shape: OnceLock::new(),
+            whole: OnceLock::new(),
             sources: OnceLock::from(active.sources),
         });
         self.replayed.lock().insert(patch.id);
-        self.stand(&patch);
+        self.standing.post(&patch);
+        self.standing.confirm(&patch);
         self.event(EventKind::Replayed, patch.id, None);
     }
 }

@@ -1,4 +1,5 @@
-//! What differs between a snapshot and the heap now; taking it back; and carrying new functions to every holder of the old ones.
+//! What differs between what was noted before and the heap now, and taking it back. Noted is the whole heap, or just the places that a
+//! patch of definitions writes.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
@@ -8,30 +9,40 @@
 use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
-use rustc_hash::FxHashMap;
 
-use crate::lua::heap::{self, Entry, Kind, Snapshot};
+use crate::lua::heap;
+use crate::lua::heap::record::{self, Entry, Kind, Snapshot};
 
 /// One place that holds another value than in the snapshot.
 #[derive(Clone, Copy, Debug)]
 pub struct Change {
-    /// Number of the object in [`Snapshot::entries`].
-    pub entry: usize,
     /// Which place of the object.
     pub place: Place,
-    /// First of three places in the list of changes: the value before, the value now, the key.
+    /// First of four places in the list of changes: the value before, the value now, the key, the object that holds it.
     pub values: i64,
 }
+
+/// Places behind [`Change::values`].
+pub const NOW: i64 = 1;
+/// See [`NOW`].
+pub const KEY: i64 = 2;
+/// See [`NOW`].
+pub const HOLDER: i64 = 3;
 
 /// A place in an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A field of a table; the key is in the list of changes.
     Field,
-    /// The metatable.
+    /// The metatable of a table or userdata.
     Metatable,
-    /// The value of a cell.
-    Cell,
+    /// The metatable of all values of a basic type.
+    Type(c_int),
+    /// The value of a cell, which the object (a function) has as this upvalue.
+    Cell {
+        /// Its number, from 1.
+        upvalue: c_int,
+    },
     /// A user value of a userdata.
     UserValue(c_int),
 }
@@ -58,92 +69,87 @@ impl Changes {
         ffi::luaL_checkstack(l, 16, std::ptr::null());
         self.all.clear();
         self.length = 0;
-        for (number, entry) in snapshot.entries.iter().enumerate() {
+        for entry in &snapshot.entries {
             ffi::lua_settop(l, LIST);
             ffi::lua_rawgeti(l, LOG, entry.place);
             match entry.kind {
-                Kind::Table { pairs } => self.compare_table(l, number, *entry, pairs),
+                Kind::Table { .. } => self.compare_table(l, *entry),
                 Kind::Cell { upvalue } => {
                     ffi::lua_getupvalue(l, -1, upvalue);
-                    self.compare(l, number, Place::Cell, entry.place + 1);
+                    self.compare(l, Place::Cell { upvalue }, entry.place + 1);
                 }
                 Kind::Userdata { values } => {
-                    self.compare_metatable(l, number, entry.place + 1);
+                    self.compare_metatable(l, Place::Metatable, entry.place + 1);
                     for value in 1..=values {
                         ffi::lua_getiuservalue(l, LIST + 1, value);
-                        self.compare(l, number, Place::UserValue(value), entry.place + 1 + i64::from(value));
+                        self.compare(l, Place::UserValue(value), entry.place + 1 + i64::from(value));
                     }
                 }
                 Kind::Type { of } => {
                     ffi::lua_settop(l, LIST);
                     heap::push_sample(l, of);
-                    self.compare_metatable(l, number, entry.place);
+                    self.compare_metatable(l, Place::Type(of), entry.place);
                 }
-                Kind::Stack { .. } | Kind::Frame { .. } => {}
             }
         }
         ffi::lua_settop(l, LIST);
     }
 
     /// Compares the value on top (popped) with the one at a place of the log.
-    unsafe fn compare(&mut self, l: *mut lua_State, entry: usize, place: Place, noted: i64) {
-        heap::push_noted(l, LOG, noted);
+    unsafe fn compare(&mut self, l: *mut lua_State, place: Place, noted: i64) {
+        record::push_noted(l, LOG, noted);
         if !same(l) {
             ffi::lua_insert(l, -2);
             ffi::lua_pushnil(l);
-            self.add(l, entry, place);
+            self.add(l, place);
         } else {
             ffi::lua_pop(l, 2);
         }
     }
 
-    /// Adds a change whose value before, value now and key are on top of the stack (popped).
-    unsafe fn add(&mut self, l: *mut lua_State, entry: usize, place: Place) {
-        for step in [3, 2, 1] {
-            if ffi::lua_type(l, -1) == ffi::LUA_TNIL {
-                // A list with holes would not stay a list.
-                ffi::lua_pop(l, 1);
-                heap::push_nil_mark(l);
-            }
+    /// Adds a change whose value before, value now and key are on top of the stack (popped), of the object behind the list.
+    unsafe fn add(&mut self, l: *mut lua_State, place: Place) {
+        ffi::lua_pushvalue(l, LIST + 1);
+        for step in [4, 3, 2, 1] {
+            push_marked(l);
             ffi::lua_rawseti(l, LIST, self.length + step);
         }
         self.all.push(Change {
-            entry,
             place,
             values: self.length + 1,
         });
-        self.length += 3;
+        self.length += 4;
     }
 
-    unsafe fn compare_metatable(&mut self, l: *mut lua_State, number: usize, noted: i64) {
+    unsafe fn compare_metatable(&mut self, l: *mut lua_State, place: Place, noted: i64) {
         if ffi::lua_getmetatable(l, LIST + 1) == 0 {
             ffi::lua_pushboolean(l, 0);
         }
-        self.compare(l, number, Place::Metatable, noted);
+        self.compare(l, place, noted);
     }
 
-    unsafe fn compare_table(&mut self, l: *mut lua_State, number: usize, entry: Entry, pairs: u32) {
+    unsafe fn compare_table(&mut self, l: *mut lua_State, entry: Entry) {
         let table = LIST + 1;
-        self.compare_metatable(l, number, entry.place + 1);
-        if same_pairs(l, table, entry, pairs) {
+        self.compare_metatable(l, Place::Metatable, entry.place + 1);
+        if same_pairs(l, table, entry) {
             return;
         }
         ffi::lua_settop(l, table);
         // The keys that were noted, to tell which of the present ones are new.
         ffi::lua_newtable(l);
         let known = table + 1;
-        for pair in 0..i64::from(pairs) {
-            ffi::lua_rawgeti(l, LOG, entry.place + 2 + 2 * pair);
+        for field in 0..entry.fields() {
+            entry.push_key(l, LOG, field);
             ffi::lua_pushvalue(l, -1);
             ffi::lua_pushboolean(l, 1);
             ffi::lua_rawset(l, known);
-            ffi::lua_rawgeti(l, LOG, entry.place + 3 + 2 * pair);
+            ffi::lua_rawgeti(l, LOG, entry.value_place(field));
             ffi::lua_pushvalue(l, -2);
             ffi::lua_rawget(l, table);
             // Key, value before, value now.
             if !same(l) {
                 ffi::lua_rotate(l, -3, -1);
-                self.add(l, number, Place::Field);
+                self.add(l, Place::Field);
             } else {
                 ffi::lua_pop(l, 3);
             }
@@ -157,49 +163,101 @@ impl Changes {
                 ffi::lua_pushnil(l);
                 ffi::lua_insert(l, -2);
                 ffi::lua_pushvalue(l, -3);
-                self.add(l, number, Place::Field);
+                self.add(l, Place::Field);
             } else {
                 ffi::lua_pop(l, 1);
             }
         }
     }
 
-    /// Puts every value back. Expects the stack of [`Changes::find`].
+    /// Finds the changes of single places: as [`Changes::find`], with their list in the place of the log.
     ///
     /// # Safety
-    /// As [`Changes::find`], which has run just before.
-    pub unsafe fn undo(&self, l: *mut lua_State, snapshot: &Snapshot) {
-        for change in self.all.iter().rev() {
-            let entry = snapshot.entries[change.entry];
+    /// As [`Changes::find`].
+    pub unsafe fn find_in(&mut self, l: *mut lua_State, slots: &[Noted]) {
+        ffi::luaL_checkstack(l, 16, std::ptr::null());
+        self.all.clear();
+        self.length = 0;
+        for slot in slots {
             ffi::lua_settop(l, LIST);
-            ffi::lua_rawgeti(l, LOG, entry.place);
-            let object = LIST + 1;
-            match (change.place, entry.kind) {
-                (Place::Field, _) => {
-                    heap::push_noted(l, LIST, change.values + 2);
-                    heap::push_noted(l, LIST, change.values);
-                    ffi::lua_rawset(l, object);
+            ffi::lua_rawgeti(l, LOG, slot.at);
+            record::push_noted(l, LOG, slot.at + 2);
+            ffi::lua_rawgeti(l, LOG, slot.at + 1);
+            match slot.place {
+                Place::Cell { upvalue } => drop(ffi::lua_getupvalue(l, LIST + 1, upvalue)),
+                _ => {
+                    ffi::lua_pushvalue(l, -1);
+                    ffi::lua_rawget(l, LIST + 1);
                 }
-                (Place::Metatable, kind) => {
-                    if let Kind::Type { of } = kind {
-                        ffi::lua_settop(l, LIST);
-                        heap::push_sample(l, of);
-                    }
-                    heap::push_noted(l, LIST, change.values);
-                    heap::set_metatable(l, object);
-                }
-                (Place::Cell, Kind::Cell { upvalue }) => {
-                    heap::push_noted(l, LIST, change.values);
-                    ffi::lua_setupvalue(l, object, upvalue);
-                }
-                (Place::UserValue(number), _) => {
-                    heap::push_noted(l, LIST, change.values);
-                    ffi::lua_setiuservalue(l, object, number);
-                }
-                (Place::Cell, _) => {}
+            }
+            // Value before, key, value now.
+            ffi::lua_pushvalue(l, -3);
+            let same = same(l);
+            ffi::lua_pop(l, 1);
+            if !same {
+                ffi::lua_insert(l, -2);
+                self.add(l, slot.place);
             }
         }
         ffi::lua_settop(l, LIST);
+    }
+
+    /// Puts every value back. Expects the stack of [`Changes::find`].
+    ///
+    /// # Safety
+    /// As [`Changes::find`], or its like, which has run just before.
+    pub unsafe fn undo(&self, l: *mut lua_State) {
+        for change in self.all.iter().rev() {
+            ffi::lua_settop(l, LIST);
+            ffi::lua_rawgeti(l, LIST, change.values + HOLDER);
+            let object = LIST + 1;
+            match change.place {
+                Place::Field => {
+                    record::push_noted(l, LIST, change.values + KEY);
+                    record::push_noted(l, LIST, change.values);
+                    ffi::lua_rawset(l, object);
+                }
+                Place::Metatable => {
+                    record::push_noted(l, LIST, change.values);
+                    record::set_metatable(l, object);
+                }
+                Place::Type(of) => {
+                    ffi::lua_settop(l, LIST);
+                    heap::push_sample(l, of);
+                    record::push_noted(l, LIST, change.values);
+                    record::set_metatable(l, object);
+                }
+                Place::Cell { upvalue } => {
+                    record::push_noted(l, LIST, change.values);
+                    ffi::lua_setupvalue(l, object, upvalue);
+                }
+                Place::UserValue(number) => {
+                    record::push_noted(l, LIST, change.values);
+                    ffi::lua_setiuservalue(l, object, number);
+                }
+            }
+        }
+        ffi::lua_settop(l, LIST);
+    }
+}
+
+/// One place that was noted on its own.
+#[derive(Clone, Debug)]
+pub struct Noted {
+    /// Which place of the object.
+    pub place: Place,
+    /// First of three places in the list of such: the object, the key (false if none), the value before.
+    pub at: i64,
+}
+
+/// Replaces nil on top of the stack by what stands for it: a list with holes would not stay a list.
+///
+/// # Safety
+/// As [`Changes::find`].
+pub unsafe fn push_marked(l: *mut lua_State) {
+    if ffi::lua_type(l, -1) == ffi::LUA_TNIL {
+        ffi::lua_pop(l, 1);
+        record::push_nil_mark(l);
     }
 }
 
@@ -215,154 +273,33 @@ unsafe fn same(l: *mut lua_State) -> bool {
 }
 
 /// Whether a table holds just the noted pairs, in the noted order (the usual case, and the cheapest to see).
-unsafe fn same_pairs(l: *mut lua_State, table: c_int, entry: Entry, pairs: u32) -> bool {
-    let mut pair = 0;
+unsafe fn same_pairs(l: *mut lua_State, table: c_int, entry: Entry) -> bool {
+    let fields = entry.fields();
+    let mut field = 0;
     ffi::lua_pushnil(l);
     while ffi::lua_next(l, table) != 0 {
-        if pair == i64::from(pairs) {
+        if field == fields {
             return false;
         }
-        ffi::lua_rawgeti(l, LOG, entry.place + 2 + 2 * pair);
-        let same_key = ffi::lua_rawequal(l, -1, -3) != 0;
-        ffi::lua_pop(l, 1);
-        ffi::lua_rawgeti(l, LOG, entry.place + 3 + 2 * pair);
-        if !same_key || !same(l) {
+        if entry.is_in_run(field) {
+            let is_number = ffi::lua_isinteger(l, -2) != 0;
+            if !is_number || ffi::lua_tointegerx(l, -2, std::ptr::null_mut()) != field + 1 {
+                return false;
+            }
+        } else {
+            entry.push_key(l, LOG, field);
+            let same_key = ffi::lua_rawequal(l, -1, -3) != 0;
+            ffi::lua_pop(l, 1);
+            if !same_key {
+                return false;
+            }
+        }
+        ffi::lua_rawgeti(l, LOG, entry.value_place(field));
+        if !same(l) {
             return false;
         }
         ffi::lua_pop(l, 2);
-        pair += 1;
+        field += 1;
     }
-    pair == i64::from(pairs)
-}
-
-/// A function that takes another's place.
-pub struct Replacement {
-    /// Where the new function lies in the list of changes.
-    pub new: i64,
-    /// How many holders of the old function were switched.
-    pub holders: u32,
-    /// A table on a suspended stack has the old function as a key, which cannot change under a traversal.
-    pub is_traversed_key: bool,
-    /// Lines at which suspended coroutines are in the middle of the old function.
-    pub in_flight: Vec<c_int>,
-}
-
-/// Old functions, by address, and what takes their place.
-pub type Replacements = FxHashMap<usize, Replacement>;
-
-/// Switches every holder in the snapshot that still holds an old function. What the patch made itself is not in the snapshot, so the
-/// references that it took keep the old one.
-///
-/// # Safety
-/// As [`Changes::find`].
-pub unsafe fn carry(l: *mut lua_State, snapshot: &Snapshot, replacements: &mut Replacements) {
-    for entry in &snapshot.entries {
-        ffi::lua_settop(l, LIST);
-        match entry.kind {
-            Kind::Table { pairs } => carry_table(l, snapshot, *entry, pairs, replacements),
-            Kind::Cell { upvalue } => {
-                if let Some(replacement) = noted(l, entry.place + 1, replacements) {
-                    ffi::lua_rawgeti(l, LOG, entry.place);
-                    ffi::lua_getupvalue(l, -1, upvalue);
-                    if still(l, entry.place + 1) {
-                        ffi::lua_rawgeti(l, LIST, replacement.new);
-                        ffi::lua_setupvalue(l, -2, upvalue);
-                        replacement.holders += 1;
-                    }
-                }
-            }
-            Kind::Userdata { values } => {
-                for value in 1..=values {
-                    if let Some(replacement) = noted(l, entry.place + 1 + i64::from(value), replacements) {
-                        ffi::lua_rawgeti(l, LOG, entry.place);
-                        ffi::lua_rawgeti(l, LIST, replacement.new);
-                        ffi::lua_setiuservalue(l, -2, value);
-                        replacement.holders += 1;
-                    }
-                }
-            }
-            Kind::Stack { level, local } => {
-                if let Some(replacement) = noted(l, entry.place + 1, replacements) {
-                    ffi::lua_rawgeti(l, LOG, entry.place);
-                    let thread = ffi::lua_tothread(l, -1);
-                    if heap::push_stack(l, thread, level, local) && still(l, entry.place + 1) {
-                        ffi::lua_rawgeti(l, LIST, replacement.new);
-                        heap::set_stack(l, thread, level, local);
-                        replacement.holders += 1;
-                    }
-                }
-            }
-            Kind::Type { .. } => {}
-            Kind::Frame { level } => {
-                if let Some(replacement) = noted(l, entry.place + 1, replacements) {
-                    ffi::lua_rawgeti(l, LOG, entry.place);
-                    let thread = ffi::lua_tothread(l, -1);
-                    ffi::lua_rawgeti(l, LOG, entry.place + 1);
-                    replacement.in_flight.extend(heap::line_in(l, thread, level));
-                }
-            }
-        }
-    }
-    ffi::lua_settop(l, LIST);
-}
-
-/// The replacement of the function at a place of the log.
-unsafe fn noted(l: *mut lua_State, place: i64, replacements: &mut Replacements) -> Option<&mut Replacement> {
-    let kind = ffi::lua_rawgeti(l, LOG, place);
-    let address = ffi::lua_topointer(l, -1) as usize;
-    ffi::lua_pop(l, 1);
-    if kind == ffi::LUA_TFUNCTION {
-        replacements.get_mut(&address)
-    } else {
-        None
-    }
-}
-
-/// Whether the value on top (popped) is still the one at a place of the log.
-unsafe fn still(l: *mut lua_State, place: i64) -> bool {
-    ffi::lua_rawgeti(l, LOG, place);
-    let same = ffi::lua_rawequal(l, -1, -2) != 0;
-    ffi::lua_pop(l, 2);
-    same
-}
-
-unsafe fn carry_table(
-    l: *mut lua_State,
-    snapshot: &Snapshot,
-    entry: Entry,
-    pairs: u32,
-    replacements: &mut Replacements,
-) {
-    for pair in 0..i64::from(pairs) {
-        let (key, value) = (entry.place + 2 + 2 * pair, entry.place + 3 + 2 * pair);
-        if let Some(replacement) = noted(l, value, replacements) {
-            ffi::lua_settop(l, LIST);
-            ffi::lua_rawgeti(l, LOG, entry.place);
-            ffi::lua_rawgeti(l, LOG, key);
-            ffi::lua_pushvalue(l, -1);
-            ffi::lua_rawget(l, LIST + 1);
-            if still(l, value) {
-                ffi::lua_rawgeti(l, LIST, replacement.new);
-                ffi::lua_rawset(l, LIST + 1);
-                replacement.holders += 1;
-            }
-        }
-        if let Some(replacement) = noted(l, key, replacements) {
-            ffi::lua_settop(l, LIST);
-            ffi::lua_rawgeti(l, LOG, entry.place);
-            if snapshot.on_stacks.contains(&(ffi::lua_topointer(l, -1) as usize)) {
-                replacement.is_traversed_key = true;
-                continue;
-            }
-            ffi::lua_rawgeti(l, LIST, replacement.new);
-            ffi::lua_rawgeti(l, LOG, key);
-            if ffi::lua_rawget(l, LIST + 1) != ffi::LUA_TNIL {
-                ffi::lua_rawset(l, LIST + 1);
-                ffi::lua_rawgeti(l, LOG, key);
-                ffi::lua_pushnil(l);
-                ffi::lua_rawset(l, LIST + 1);
-                replacement.holders += 1;
-            }
-        }
-    }
+    field == fields
 }

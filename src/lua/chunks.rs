@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::ffi::{CString, c_int, c_void};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use mlua::ffi::{self, lua_State};
@@ -21,8 +21,10 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::lua::values;
+use crate::patch::bytecode::Code;
+use crate::patch::compare::Side;
 use crate::patch::source::Source;
-use crate::patch::syntax::{Outline, outline};
+use crate::patch::syntax::{Outline, outline, too_much};
 
 /// One compiled file.
 #[derive(Debug)]
@@ -33,11 +35,49 @@ pub struct Chunk {
     pub text: Vec<u8>,
     /// SHA-256 of the file's bytes, hexadecimal.
     pub sha256: String,
-    /// Its locals and functions.
+    /// What its syntax tree tells.
     pub outline: Outline,
-    /// Whether it hands its locals to the VM.
-    pub probed: bool,
+    /// What stands around it.
+    pub frame: Frame,
     bytecode: Vec<u8>,
+    code: OnceLock<Result<Code, String>>,
+}
+
+/// How a text was compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// As it is.
+    Bare,
+    /// With a probe, which hands its locals to the VM.
+    Probed,
+    /// The same, inside of a function: a text that has as many locals itself as a function may have.
+    ProbedInside,
+    /// As a patch: as the body of the innermost of so many functions in each other, whose locals are what the text may mean.
+    Bound(usize),
+}
+
+impl Frame {
+    /// How many functions lie between the one that is loaded and the text's own.
+    pub fn depth(self) -> usize {
+        match self {
+            Frame::Bare | Frame::Probed => 0,
+            Frame::ProbedInside => 1,
+            Frame::Bound(depth) => depth,
+        }
+    }
+
+    /// The number of the text's own function in [`Chunk::code`].
+    pub fn text_base(self) -> usize {
+        match self {
+            Frame::Bound(depth) => depth,
+            _ => 0,
+        }
+    }
+
+    /// Whether the text hands its locals to the VM.
+    pub fn is_probed(self) -> bool {
+        matches!(self, Frame::Probed | Frame::ProbedInside)
+    }
 }
 
 /// The global through which the probe gets the function it calls (the boot code puts it there); it takes it away at once.
@@ -137,6 +177,39 @@ impl Chunks {
         Ok(chunk)
     }
 
+    /// Compiles a patch, or gives the chunk that the same text within the same names gave before. The names stand on the first line, in
+    /// functions around the text; `declarations` are those of each function, from the outermost.
+    ///
+    /// # Errors
+    /// The compiler's message with file and line.
+    ///
+    /// # Safety
+    /// As [`Chunks::file`].
+    pub unsafe fn bound(
+        &self,
+        l: *mut lua_State,
+        source: &Source,
+        label: &str,
+        declarations: &[String],
+    ) -> Result<Arc<Chunk>, String> {
+        let mut around = declarations.join("return function(...) ");
+        around.push_str("return function(...) ");
+        let text = [
+            around.as_bytes(),
+            source.bytes(),
+            b"\n",
+            "end ".repeat(declarations.len()).as_bytes(),
+        ]
+        .concat();
+        let key = (label.to_owned(), hex::encode(Sha256::digest(&text)));
+        if let Some(chunk) = self.known.lock().get(&key) {
+            return Ok(chunk.clone());
+        }
+        let chunk = Arc::new(compile_bound(l, source, label, declarations, text)?);
+        self.known.lock().insert(key, chunk.clone());
+        Ok(chunk)
+    }
+
     /// Forgets what directory entries said, so that every file is read again. Chunks of equal text stay shared.
     pub fn distrust_stamps(&self) {
         self.files.lock().clear();
@@ -150,6 +223,52 @@ impl Chunk {
     /// As [`Chunks::file`].
     pub unsafe fn push(&self, l: *mut lua_State) -> bool {
         load(l, &self.bytecode, &self.label, c"b")
+    }
+
+    /// How many functions of the probe stand before the text's final `return`.
+    pub fn probes(&self) -> usize {
+        if self.frame.is_probed() {
+            self.outline.locals.len().div_ceil(PROBE_WIDTH)
+        } else {
+            0
+        }
+    }
+
+    /// What the compiler made of the text; of a file without its probe.
+    ///
+    /// # Errors
+    /// When the compiler's output makes no sense to us, as a sentence.
+    ///
+    /// # Safety
+    /// As [`Chunks::file`].
+    pub unsafe fn code(&self, l: *mut lua_State) -> Result<&Code, String> {
+        let code = self.code.get_or_init(|| {
+            let bytecode = match self.frame {
+                Frame::Bare | Frame::Bound(_) => &self.bytecode,
+                // SAFETY: see above.
+                Frame::Probed | Frame::ProbedInside => &unsafe {
+                    load(l, &self.text, &self.label, c"t");
+                    dump(l)
+                },
+            };
+            Code::parse(bytecode).map_err(|why| format!("{}: {why}", self.label))
+        });
+        code.as_ref().map_err(Clone::clone)
+    }
+
+    /// The text as one side of a comparison.
+    ///
+    /// # Errors
+    /// As [`Chunk::code`].
+    ///
+    /// # Safety
+    /// As [`Chunks::file`].
+    pub unsafe fn side(&self, l: *mut lua_State) -> Result<Side<'_>, String> {
+        Ok(Side {
+            outline: &self.outline,
+            code: self.code(l)?,
+            base: self.frame.text_base(),
+        })
     }
 }
 
@@ -168,12 +287,15 @@ unsafe fn compile(l: *mut lua_State, source: Source, label: &str, sha256: String
         ffi::lua_pop(l, 1);
         return Err(explain(&source, label, message));
     }
-    let (mut outline_of, mut probed) = (Outline::default(), false);
+    let (mut outline_of, mut frame) = (Outline::default(), Frame::Bare);
     if !label.starts_with(BUILTIN) {
         outline_of = outline(source.bytes());
-        // Where the probe does not fit (200 locals already, a label at the very end) the file runs without it.
-        probed = load(l, &with_probe(source.bytes(), &outline_of), label, c"t");
-        ffi::lua_remove(l, if probed { -2 } else { -1 });
+        // Where the probe does not fit (a label at the very end) the file runs without it.
+        let probes = [Frame::Probed, Frame::ProbedInside].into_iter();
+        let mut probes = probes.map(|frame| (frame, with_probe(source.bytes(), &outline_of, frame)));
+        frame = probes
+            .find(|(_, text)| replace_top(l, load(l, text, label, c"t")))
+            .map_or(Frame::Bare, |(frame, _)| frame);
     }
     let bytecode = dump(l);
     Ok(Chunk {
@@ -181,9 +303,77 @@ unsafe fn compile(l: *mut lua_State, source: Source, label: &str, sha256: String
         text: source.bytes().to_vec(),
         sha256,
         outline: outline_of,
-        probed,
+        frame,
         bytecode,
+        code: OnceLock::new(),
     })
+}
+
+/// Of the two values on top, lets the upper one take the place of the other if it is what was wanted, and drops it otherwise.
+unsafe fn replace_top(l: *mut lua_State, wanted: bool) -> bool {
+    ffi::lua_remove(l, if wanted { -2 } else { -1 });
+    wanted
+}
+
+unsafe fn compile_bound(
+    l: *mut lua_State,
+    source: &Source,
+    label: &str,
+    declarations: &[String],
+    text: Vec<u8>,
+) -> Result<Chunk, String> {
+    let message = |l| {
+        let message = values::text(l, -1).unwrap_or_default();
+        ffi::lua_pop(l, 1);
+        explain(source, label, full_label(&message, label))
+    };
+    // The text alone first, so that a stray `end` is refused in the compiler's own words. (With very many names it has no room for them.)
+    if let [all] = declarations {
+        if !load(l, &[all.as_bytes(), source.bytes()].concat(), label, c"t") {
+            return Err(message(l));
+        }
+        ffi::lua_pop(l, 1);
+    }
+    if !load(l, &text, label, c"t") {
+        return Err(message(l));
+    }
+    if let Some(line) = too_much(source.bytes()) {
+        ffi::lua_pop(l, 1);
+        return Err(format!(
+            "{label}:{line}: an expression is too long, or nested too deep, for a patch; split it up"
+        ));
+    }
+    let chunk = Chunk {
+        label: label.to_owned(),
+        text: source.bytes().to_vec(),
+        sha256: String::new(),
+        outline: outline(source.bytes()),
+        frame: Frame::Bound(declarations.len()),
+        bytecode: dump(l),
+        code: OnceLock::new(),
+    };
+    let code = chunk.code(l)?;
+    if code.functions[..declarations.len()]
+        .iter()
+        .any(|function| function.children.len() != 1)
+    {
+        return Err(format!("{label}: it has an `end` too many"));
+    }
+    Ok(chunk)
+}
+
+/// Lua shortens long file names in messages (`...end/of/the/name.lua`): puts the full one back.
+pub fn full_label(message: &str, label: &str) -> String {
+    /// `LUA_IDSIZE`, without the final zero.
+    const LONGEST: usize = 59;
+    if label.len() <= LONGEST {
+        return message.to_owned();
+    }
+    let tail = label.len() - (LONGEST - "...".len());
+    match label.get(tail..) {
+        Some(tail) => message.replace(&format!("...{tail}"), label),
+        None => message.to_owned(),
+    }
 }
 
 /// The bytecode of the function on top of the stack (popped), with names and lines: patches need them.
@@ -220,8 +410,11 @@ pub fn explain(source: &Source, label: &str, message: String) -> String {
     }
 }
 
-fn with_probe(text: &[u8], outline: &Outline) -> Vec<u8> {
+fn with_probe(text: &[u8], outline: &Outline, frame: Frame) -> Vec<u8> {
     let mut probed = format!("local __keep=_ENV[{KEEPER:?}];_ENV[{KEEPER:?}]=nil;").into_bytes();
+    if frame == Frame::ProbedInside {
+        probed.extend_from_slice(b"return(function(...)");
+    }
     probed.extend_from_slice(&text[..outline.tail]);
     if !outline.returns {
         // The text may end in a comment.
@@ -233,30 +426,46 @@ fn with_probe(text: &[u8], outline: &Outline) -> Vec<u8> {
     }
     probed.push(b' ');
     probed.extend_from_slice(&text[outline.tail..]);
+    if frame == Frame::ProbedInside {
+        probed.extend_from_slice(b"\nend)(...)");
+    }
     probed
 }
 
 #[cfg(test)]
 mod tests {
-    use super::with_probe;
+    use super::{Frame, full_label, with_probe};
     use crate::patch::syntax::outline;
 
-    fn probed(text: &str) -> String {
-        String::from_utf8(with_probe(text.as_bytes(), &outline(text.as_bytes()))).unwrap()
+    fn probed(text: &str, frame: Frame) -> String {
+        String::from_utf8(with_probe(text.as_bytes(), &outline(text.as_bytes()), frame)).unwrap()
     }
 
     #[test]
     fn the_probe_moves_no_line() {
         let head = "local __keep=_ENV[\"__hotlua_keep\"];_ENV[\"__hotlua_keep\"]=nil;";
         let text = "local a = 1\nlocal b\nreturn a -- x";
+        let probe = "local a = 1\nlocal b\n__keep(function()return a,b end) return a -- x";
+        assert_eq!(probed(text, Frame::Probed), format!("{head}{probe}"));
         assert_eq!(
-            probed(text),
-            format!("{head}local a = 1\nlocal b\n__keep(function()return a,b end) return a -- x")
+            probed(text, Frame::ProbedInside),
+            format!("{head}return(function(...){probe}\nend)(...)")
         );
         assert_eq!(
-            probed("local a -- x"),
+            probed("local a -- x", Frame::Probed),
             format!("{head}local a -- x\n__keep(function()return a end) ")
         );
-        assert_eq!(probed("return 1"), format!("{head} return 1"));
+        assert_eq!(probed("return 1", Frame::Probed), format!("{head} return 1"));
+    }
+
+    #[test]
+    fn shortened_names_are_made_whole() {
+        let label = format!("hotfix/{}/x.lua", "s".repeat(60));
+        let short = format!("...{}", &label[label.len() - 56..]);
+        assert_eq!(
+            full_label(&format!("{short}:3: boom"), &label),
+            format!("{label}:3: boom")
+        );
+        assert_eq!(full_label("x.lua:3: boom", "x.lua"), "x.lua:3: boom");
     }
 }

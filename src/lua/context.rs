@@ -18,12 +18,12 @@ use tracing::info;
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::actor::message::Message;
+use crate::lua::applied::Applied;
 use crate::lua::files::Files;
 use crate::lua::host::Host;
 
 use crate::lua::memory::Memory;
 use crate::lua::parent::Parent;
-use crate::patch::order::Patch;
 
 /// Whom a coroutine has to answer.
 #[derive(Clone, Copy, Debug)]
@@ -99,8 +99,8 @@ pub struct Context {
     pub trial: RefCell<Option<Trial>>,
     /// The number of the script in [`Context::files`]; `None` until it is loaded.
     pub script: Cell<Option<usize>>,
-    /// Patches that are live here, in the order in which they were applied.
-    pub live: RefCell<Vec<Arc<Patch>>>,
+    /// What is remembered of the patches that are live here.
+    pub applied: Applied,
     /// The standing patches were looked at.
     pub caught_up: Cell<bool>,
     text: UnsafeCell<String>,
@@ -121,6 +121,8 @@ pub struct Trial {
     pub deadline: Option<Instant>,
     /// Its time was up.
     pub late: bool,
+    /// Keys of tables that a new version of a file could not add.
+    pub occupied: Vec<String>,
 }
 
 impl Context {
@@ -152,7 +154,7 @@ impl Context {
             files: RefCell::default(),
             trial: RefCell::new(None),
             script: Cell::new(None),
-            live: RefCell::default(),
+            applied: Applied::default(),
             caught_up: Cell::new(false),
             text: UnsafeCell::default(),
         }

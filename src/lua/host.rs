@@ -12,7 +12,9 @@ use crate::actor::address::Handle;
 use crate::actor::instance::Actor;
 use crate::actor::node::Node;
 use crate::lua::chunks::Chunks;
+use crate::lua::layout::InMemory;
 use crate::lua::parent::Parent;
+use crate::lua::plans::Plans;
 use crate::patch::order::PostRoom;
 
 /// Settings of the workshop.
@@ -30,6 +32,8 @@ pub struct Config {
     pub env: BTreeMap<String, String>,
     /// How long a patch's own code may run in one instance.
     pub time_limit: Duration,
+    /// How long a patch may wait for a suspended old body that it would break.
+    pub in_flight_wait: Duration,
     /// How much memory it may take, in bytes.
     pub memory_limit: usize,
     /// Up to how much Lua heap a snapshot is taken for undoing it, in bytes.
@@ -68,8 +72,12 @@ pub struct Host {
     pub make_actor: fn() -> Box<dyn Actor>,
     /// Whether [`crate::lua::layout`] fits the Lua that runs here: proved in the first VM.
     pub layout_fits: OnceLock<bool>,
+    /// The same for its tables and frames, which are then walked faster.
+    pub in_memory: OnceLock<Option<InMemory>>,
     /// Every Lua file that was read, compiled.
     pub chunks: Chunks,
+    /// What differs between versions of files.
+    pub plans: Plans,
     env: RwLock<BTreeMap<String, String>>,
 }
 
@@ -85,7 +93,9 @@ impl Host {
             open_console: outlets.open_console,
             make_actor: outlets.make_actor,
             layout_fits: OnceLock::new(),
+            in_memory: OnceLock::new(),
             chunks: Chunks::default(),
+            plans: Plans::default(),
             env,
         })
     }

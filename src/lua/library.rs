@@ -2,6 +2,7 @@
 
 /// Module name and text of each file.
 const MODULES: &[(&str, &str)] = &[
+    ("hotfix", include_str!("../../lualib/hotfix.lua")),
     ("skynet", include_str!("../../lualib/skynet.lua")),
     ("skynet.debug", include_str!("../../lualib/skynet/debug.lua")),
     ("skynet.manager", include_str!("../../lualib/skynet/manager.lua")),

@@ -11,6 +11,7 @@
 //! - A VM is used by one thread at a time: the worker that runs its instance's turn.
 
 pub mod api;
+pub mod applied;
 pub mod apply;
 pub mod changes;
 pub mod chunks;
@@ -28,8 +29,14 @@ pub mod library;
 pub mod memory;
 pub mod outgoing;
 pub mod parent;
+pub mod plans;
 pub mod scheduler;
 pub mod service;
+pub mod switch;
 pub mod values;
+pub mod variables;
 pub mod vm;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,10 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use mlua::ffi::{self, lua_State};
 use tracing::info;
 
@@ -12,7 +16,8 @@ use crate::actor::address::Handle;
 use crate::actor::instance::{Actor, Next};
 use crate::actor::mailbox::Job;
 use crate::actor::message::Message;
-use crate::lua::apply;
+use crate::lua::apply::rollback::roll_back;
+use crate::lua::apply::{self, Outcome, in_flight};
 use crate::lua::context::Context;
 use crate::lua::coroutines;
 use crate::lua::functions::lua_functions;
@@ -20,18 +25,33 @@ use crate::lua::launch::Begin;
 use crate::lua::scheduler;
 use crate::lua::values::{self, Slot};
 use crate::lua::vm;
-use crate::patch::order::Order;
-use crate::patch::outcome::{InstanceReport, Status};
+use crate::patch::order::{Order, Patch, Progress, Reply};
 
 /// One instance of a Lua service.
 pub struct Service {
     /// `None` before its first job, and after its end.
     context: Option<Box<Context>>,
-    /// Patches that came while the script was still running: they are for what stands at its end.
-    early: Vec<Order>,
+    /// Patches that came while the script was still running, or while another one waits: they are for what stands then.
+    early: VecDeque<Order>,
+    /// A patch that waits for a suspended function to go on.
+    waiting: Option<Waiting>,
     /// Patches can reach it, and the node was told so.
     announced: bool,
 }
+
+/// A patch that waits for a suspended function to go on.
+struct Waiting {
+    patch: Arc<Patch>,
+    reply: Reply,
+    progress: Arc<Progress>,
+    /// When it is refused.
+    deadline: Instant,
+    /// When it is tried next, should there be a message then.
+    next: Instant,
+}
+
+/// The shortest time between two attempts of a patch that waits.
+const RETRY: Duration = Duration::from_millis(5);
 
 // SAFETY: a context and its VM are reached through this one owner only, and the hall lets one thread at a time call an actor.
 unsafe impl Send for Service {}
@@ -41,7 +61,8 @@ impl Service {
     pub fn boxed() -> Box<dyn Actor> {
         Box::new(Service {
             context: None,
-            early: Vec::new(),
+            early: VecDeque::new(),
+            waiting: None,
             announced: false,
         })
     }
@@ -65,19 +86,84 @@ impl Service {
         let Some(context) = self.context.as_deref() else {
             return Next::End;
         };
+        let for_later = !context.loaded.get() || self.waiting.is_some();
         match order {
-            Order::Apply { .. } if !context.loaded.get() => self.early.push(order),
-            Order::Apply { patch, reply } => {
-                reply(apply::apply(context, &patch));
-                // SAFETY: as below. The forks of the patch start when it has been told.
+            Order::Stop => {}
+            _ if for_later => {
+                self.early.push_back(order);
+                return Next::Continue;
+            }
+            _ => {}
+        }
+        match order {
+            Order::Apply { patch, reply, progress } => {
+                progress.begin();
+                let deadline = Instant::now() + context.host.config.in_flight_wait;
+                self.attempt(Waiting {
+                    patch,
+                    reply,
+                    progress,
+                    deadline,
+                    next: deadline,
+                });
+            }
+            Order::Check { patch, reply, progress } => {
+                progress.begin();
+                reply(apply::check(context, &patch));
+            }
+            Order::Rollback {
+                rollback,
+                reply,
+                progress,
+            } => {
+                progress.begin();
+                reply(roll_back(context, &rollback));
+                // SAFETY: the VM is open and idle between two messages. A patch's last will may have forked.
                 unsafe { scheduler::protected(context, scheduler::drain_queues) };
             }
-            Order::Check { reply, .. } => reply(InstanceReport::new(context.handle().0, Status::Rejected)),
-            Order::Rollback { reply, .. } => reply(InstanceReport::new(context.handle().0, Status::Rejected)),
             // SAFETY: the VM is open and idle between two messages.
             Order::Stop => unsafe { scheduler::protected(context, run_stop) },
         }
         self.after_turn()
+    }
+
+    /// Tries to apply a patch; it waits if something suspended stands against it and there is time.
+    fn attempt(&mut self, waiting: Waiting) {
+        let Some(context) = self.context.as_deref() else { return };
+        let began = Instant::now();
+        let report = match apply::apply(context, &waiting.patch) {
+            Outcome::Wait(_) if began < waiting.deadline => {
+                waiting.progress.wait();
+                let next = Instant::now() + RETRY.max(began.elapsed() * 10);
+                let next = next.min(waiting.deadline);
+                let rest = next.saturating_duration_since(Instant::now());
+                // The timer's own message finds nobody who waits for it; that it comes is what matters.
+                context
+                    .host
+                    .node
+                    .set_timer(centiseconds(rest), context.handle(), context.next_session());
+                self.waiting = Some(Waiting { next, ..waiting });
+                return;
+            }
+            Outcome::Told(report) | Outcome::Wait(report) => report,
+        };
+        (waiting.reply)(report);
+        // SAFETY: the VM is open and idle between two messages. The forks of the patch start when it has been told.
+        unsafe { scheduler::protected(context, scheduler::drain_queues) };
+    }
+
+    /// What waited for its turn: a patch that is tried again, and those behind it.
+    fn go_on(&mut self) {
+        if let Some(waiting) = self.waiting.take_if(|waiting| Instant::now() >= waiting.next) {
+            waiting.progress.begin();
+            self.attempt(waiting);
+        }
+        while self.waiting.is_none()
+            && self.context.as_deref().is_some_and(|context| context.loaded.get())
+            && let Some(order) = self.early.pop_front()
+        {
+            self.order(order);
+        }
     }
 
     /// What is due between two messages.
@@ -94,9 +180,7 @@ impl Service {
         if context.loaded.get() && !self.announced {
             self.announced = true;
             context.host.node.announce();
-            for order in std::mem::take(&mut self.early) {
-                self.order(order);
-            }
+            self.go_on();
             return self.after_turn();
         }
         if context.ready.take() {
@@ -123,6 +207,10 @@ impl Actor for Service {
         };
         // SAFETY: the VM is open, and this is the one thread that runs it now.
         unsafe { scheduler::handle(context, message) };
+        in_flight::sweep(context);
+        if self.waiting.is_some() {
+            self.go_on();
+        }
         self.after_turn()
     }
 
@@ -157,6 +245,11 @@ impl Actor for Service {
         orphans.extend(context.deferred.borrow().iter().copied());
         orphans
     }
+}
+
+/// Longer than this, in the unit of timers: one that came too early would come in vain.
+fn centiseconds(time: Duration) -> u64 {
+    time.as_millis().div_ceil(10) as u64 + 1
 }
 
 fn fail_to_load(context: &Context, why: String) {
@@ -217,13 +310,14 @@ unsafe fn push_script(l: *mut lua_State, context: &Context) -> Result<i32, Strin
                 l,
                 context,
                 &context.host.chunks.file(l, &path, &preload.to_string_lossy())?,
+                None,
             );
         }
         None => ffi::lua_settop(l, top + 4),
     }
     let script = vm::script(l, context)?;
     set_globals(l, context, &script);
-    context.script.set(Some(vm::push_main(l, context, &script.chunk)));
+    context.script.set(Some(vm::push_main(l, context, &script.chunk, None)));
     for word in context.instance.identity.args.split_whitespace() {
         ffi::luaL_checkstack(l, 2, std::ptr::null());
         values::push(l, word.as_bytes());

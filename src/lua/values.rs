@@ -123,10 +123,16 @@ pub enum Slot {
     Work,
     /// Upvalues that a patch has joined elsewhere: function, number, and a closure over the cell from before.
     Joins,
+    /// What each live patch has replaced, by its number: not part of the program's heap.
+    Undo,
+    /// Functions that each live patch wants to be called when it goes, by its number.
+    Unload,
+    /// Coroutines that are in old bodies, each with the function: kept alive by nobody else.
+    InFlight,
 }
 
 /// How many [`Slot`]s there are.
-pub const SLOTS: i32 = 11;
+pub const SLOTS: i32 = 14;
 
 /// Pushes the table in a registry slot.
 ///

@@ -12,7 +12,7 @@ use mlua::ffi::{self, lua_State};
 use crate::lua::api;
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
-use crate::lua::files::File;
+use crate::lua::files::{File, Kind};
 use crate::lua::functions::lua_functions;
 use crate::lua::guard;
 use crate::lua::host::Host;
@@ -76,6 +76,9 @@ lua_functions! {
         if context.host.layout_fits.get() != Some(&true) {
             context.raise(l, format_args!("this Lua keeps its functions in another way than hotlua knows; build with the vendored Lua 5.5"));
         }
+        if context.host.in_memory.get().is_none() {
+            let _ = context.host.in_memory.set(layout::check_in_memory(l));
+        }
         ffi::luaL_openlibs(l);
         for number in 0..SLOTS {
             ffi::lua_newtable(l);
@@ -89,6 +92,13 @@ lua_functions! {
             ffi::lua_setfield(l, -2, c"t".as_ptr());
             ffi::lua_pop(l, 1);
         }
+        // Weak, so that a coroutine that nobody needs any more can go.
+        values::slot(l, Slot::InFlight);
+        ffi::lua_newtable(l);
+        ffi::lua_pushstring(l, c"v".as_ptr());
+        ffi::lua_setfield(l, -2, c"__mode".as_ptr());
+        ffi::lua_setmetatable(l, -2);
+        ffi::lua_pop(l, 1);
         ffi::lua_pushcfunction(l, api::print);
         ffi::lua_setglobal(l, c"print".as_ptr());
         guard::install(l);
@@ -111,7 +121,8 @@ lua_functions! {
         ffi::luaL_checkstring(l, 1);
         match find_module(l, context) {
             Ok(chunk) => {
-                push_main(l, context, &chunk);
+                let module = values::text(l, 1);
+                push_main(l, context, &chunk, module);
                 drop(chunk);
                 3
             }
@@ -204,22 +215,27 @@ unsafe fn find_module(l: *mut lua_State, context: &Context) -> Result<Arc<Chunk>
     }
 }
 
-/// Returns the number of a chunk's file and pushes three values: the main function, the label, and what its probe calls (nil if it has
+/// Returns the number of a chunk's file (a module's, if it has a name) and pushes three values: the main function, the label, and what its probe calls (nil if it has
 /// none), which the boot code puts in its place just before it runs the function.
 ///
 /// # Safety
 /// `l` is a live coroutine of the context's VM, inside a protected call.
-pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>) -> usize {
+pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>, module: Option<String>) -> usize {
     if !chunk.push(l) {
+        drop(module);
         ffi::lua_error(l);
     }
-    let number = context.files.borrow_mut().add(l, -1, File::Script(chunk.clone()));
+    let file = File {
+        chunk: chunk.clone(),
+        kind: Kind::Script { module },
+    };
+    let number = context.files.borrow_mut().add(l, -1, file);
     values::slot(l, Slot::Kept);
     ffi::lua_newtable(l);
     ffi::lua_rawseti(l, -2, number as i64);
     ffi::lua_pop(l, 1);
     values::push(l, chunk.label.as_bytes());
-    if chunk.probed {
+    if chunk.frame.is_probed() {
         ffi::lua_pushinteger(l, number as i64);
         ffi::lua_pushcclosure(l, keep, 1);
     } else {

@@ -1,11 +1,13 @@
 //! What the post room hands to an instance, and what the instance asks the post room for.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
-use crate::patch::free::{Read, reads};
+use parking_lot::Mutex;
+
 use crate::patch::outcome::{InstanceReport, SourceFile};
 use crate::patch::source::Source;
-use crate::patch::syntax::{Function, outline};
+use crate::patch::syntax::{WholeFile, outline, source_of};
 
 /// One patch on its way, the same for every instance.
 #[derive(Debug)]
@@ -26,29 +28,18 @@ pub struct Patch {
     pub args: Vec<String>,
     /// Whether it runs even where the same bytes are live (an explicit `inject`).
     pub forced: bool,
-    /// What its syntax tree tells, once Lua's compiler has accepted it.
-    pub shape: OnceLock<Shape>,
+    /// See [`Patch::whole_file`].
+    pub whole: OnceLock<Option<WholeFile>>,
     /// The files whose functions it replaced when it was first applied: an instance that runs another text of one of them does not get
     /// it, since the fix is expected to be in the new text. Empty until then.
     pub sources: OnceLock<Vec<SourceFile>>,
 }
 
-/// What is read out of a patch's text once, for all instances.
-#[derive(Debug)]
-pub struct Shape {
-    /// Its functions.
-    pub functions: Vec<Function>,
-    /// The free names that it reads.
-    pub reads: Vec<Read>,
-}
-
 impl Patch {
-    /// The shape of the text, which Lua's compiler has accepted.
-    pub fn shape(&self) -> &Shape {
-        self.shape.get_or_init(|| Shape {
-            functions: outline(self.source.bytes()).functions,
-            reads: reads(self.source.bytes()),
-        })
+    /// What it is a new version of, if it is a whole file.
+    pub fn whole_file(&self) -> Option<&WholeFile> {
+        let text = self.source.bytes();
+        self.whole.get_or_init(|| source_of(&outline(text), text)).as_ref()
     }
 }
 
@@ -59,6 +50,39 @@ pub struct Rollback {
     pub ids: Vec<u64>,
     /// Nothing is to be changed: only whether it could be done is wanted.
     pub dry: bool,
+}
+
+/// How far an order has come in one instance, for whoever waits for its answer: set by the instance, read by the post room.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<Stage>);
+
+/// See [`Progress`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// The instance has not come to it.
+    #[default]
+    Queued,
+    /// The instance works on it, since then.
+    Running(Instant),
+    /// The order waits in the instance for a suspended old body to end, since then.
+    Waiting(Instant),
+}
+
+impl Progress {
+    /// The instance begins to work on the order, or goes on after a wait.
+    pub fn begin(&self) {
+        *self.0.lock() = Stage::Running(Instant::now());
+    }
+
+    /// The order waits for a suspended old body.
+    pub fn wait(&self) {
+        *self.0.lock() = Stage::Waiting(Instant::now());
+    }
+
+    /// Where it is.
+    pub fn stage(&self) -> Stage {
+        *self.0.lock()
+    }
 }
 
 /// Called with the outcome of an order; dropped uncalled if the instance ends first.
@@ -72,6 +96,8 @@ pub enum Order {
         patch: Arc<Patch>,
         /// Takes the outcome.
         reply: Reply,
+        /// Where it tells how far it is.
+        progress: Arc<Progress>,
     },
     /// Say what a patch would do, without executing anything of it.
     Check {
@@ -79,6 +105,8 @@ pub enum Order {
         patch: Arc<Patch>,
         /// As above; the status `Applied` means that it would be.
         reply: Reply,
+        /// As above.
+        progress: Arc<Progress>,
     },
     /// Take patches back, all of them or none.
     Rollback {
@@ -86,6 +114,8 @@ pub enum Order {
         rollback: Arc<Rollback>,
         /// As above. `Applied`: taken back; `Unchanged`: none of them is live here; `Rejected`: refused, with the reason.
         reply: Reply,
+        /// As above.
+        progress: Arc<Progress>,
     },
     /// The node stops: run what the service registered for that, then end.
     Stop,

@@ -7,17 +7,40 @@ use std::time::Duration;
 use crate::patch::order::Patch;
 use crate::patch::outcome::{FunctionChange, InstanceReport, Status};
 
-/// All instances' answers to one patch.
+/// All instances' answers to one order.
 pub struct Delivery<'a> {
-    /// The patch's number in the history.
-    pub id: u64,
-    /// SHA-256 of its bytes, hexadecimal.
-    pub sha256: &'a str,
-    /// Whom to name: the console peer of an inject.
-    pub by: Option<&'a str>,
+    /// What was ordered.
+    pub deed: Deed<'a>,
     /// The answers, by rising handle.
     pub reports: &'a [InstanceReport],
 }
+
+/// What is reported about: it decides the words.
+#[derive(Clone, Copy, Debug)]
+pub enum Deed<'a> {
+    /// A patch was applied.
+    Apply {
+        /// Its number in the history.
+        id: u64,
+        /// SHA-256 of its bytes, hexadecimal.
+        sha256: &'a str,
+        /// Whom to name: the console peer of an inject.
+        by: Option<&'a str>,
+    },
+    /// It was asked what a patch would do.
+    Check,
+    /// Patches were taken back.
+    Rollback {
+        /// Their numbers, the latest first.
+        ids: &'a [u64],
+        /// Who did it.
+        by: &'a str,
+    },
+}
+
+const UNCHANGED: &str = "unchanged: these bytes are live already";
+const NO_EFFECT: &str = "it ran, but changed no function, field, global or local, and printed nothing";
+const WOULD_CHANGE_NOTHING: &str = "it changes no function, field, global or local";
 
 /// How many failing instances are listed one by one.
 const LISTED: usize = 20;
@@ -25,12 +48,12 @@ const LISTED: usize = 20;
 impl<'a> Delivery<'a> {
     /// Answers to a patch that nobody handed in by name.
     pub fn of(patch: &'a Patch, reports: &'a [InstanceReport]) -> Delivery<'a> {
-        Delivery {
+        let deed = Deed::Apply {
             id: patch.id,
             sha256: &patch.sha256,
             by: None,
-            reports,
-        }
+        };
+        Delivery { deed, reports }
     }
 
     /// The verdict on the whole: live if it is live anywhere, else the worst that happened.
@@ -49,6 +72,11 @@ impl<'a> Delivery<'a> {
             .into_iter()
             .find(|status| any(*status))
             .unwrap_or(Status::TimedOut)
+    }
+
+    /// Whether it is done, or would be, in every instance.
+    pub fn is_complete(&self) -> bool {
+        !self.reports.is_empty() && self.reports.iter().all(|report| report.status.is_live())
     }
 
     /// The error that decided a bad verdict.
@@ -89,28 +117,58 @@ impl<'a> Delivery<'a> {
 
     /// The summary line, without `[hotfix] SERVICE/FILE`.
     pub fn summary(&self) -> String {
-        let tail = self.tail();
-        match self.status() {
-            Status::Applied => {
-                let live = self.reports.iter().filter(|report| report.status.is_live()).count();
-                let total = self.reports.len();
-                format!(
-                    "applied to {live} of {}: {}",
-                    count(total, "instance"),
-                    self.effect_line()
-                )
-            }
-            Status::Unchanged => "unchanged: these bytes are live already".to_owned(),
-            Status::NoEffect => {
-                let why = self
-                    .error()
-                    .unwrap_or("it ran, but changed no function, field, global or local, and printed nothing");
-                format!("had no effect: {why} {tail}")
-            }
-            Status::Rejected => format!("rejected: {}", self.error().unwrap_or("unknown reason")),
-            Status::Failed => format!("failed and undone: {}", self.error().unwrap_or("unknown reason")),
-            Status::TimedOut => format!("timed out: {}", self.error().unwrap_or("no instance was reached")),
+        match self.deed {
+            Deed::Apply { .. } => self.applying(),
+            Deed::Check => self.plan(),
+            Deed::Rollback { .. } => self.taking_back(),
         }
+    }
+
+    fn applying(&self) -> String {
+        match self.status() {
+            Status::Applied => format!("applied to {}: {}", self.reach(), self.effect_line()),
+            Status::Unchanged => UNCHANGED.to_owned(),
+            Status::NoEffect => format!("had no effect: {} {}", self.error().unwrap_or(NO_EFFECT), self.tail()),
+            Status::Rejected => format!("rejected: {}", self.reason()),
+            Status::Failed => format!("failed and undone: {}", self.reason()),
+            Status::TimedOut => format!("timed out: {}", self.reason()),
+        }
+    }
+
+    fn plan(&self) -> String {
+        match self.status() {
+            Status::Applied => format!("would be applied to {}: {}", self.reach(), self.effect()),
+            Status::Unchanged => format!("would be {UNCHANGED}"),
+            Status::NoEffect => format!("would have no effect: {}", self.error().unwrap_or(WOULD_CHANGE_NOTHING)),
+            Status::Rejected => format!("would be rejected: {}", self.reason()),
+            Status::Failed => format!("would fail: {}", self.reason()),
+            Status::TimedOut => format!("cannot be told: {}", self.reason()),
+        }
+    }
+
+    fn taking_back(&self) -> String {
+        let (reason, tail) = (self.reason(), self.tail());
+        match self.status() {
+            Status::Applied | Status::NoEffect => format!("rolled back in {}: {}", self.reach(), self.effect_line()),
+            Status::Unchanged => format!("rolled back: it was live in no instance {tail}"),
+            Status::Rejected | Status::Failed => format!("not rolled back: {reason} {tail}"),
+            Status::TimedOut if self.reports.is_empty() => format!("rolled back: no instance is running {tail}"),
+            Status::TimedOut => format!("not rolled back yet: {reason} {tail}"),
+        }
+    }
+
+    /// In how many instances it is done.
+    fn reach(&self) -> String {
+        let live = self.reports.iter().filter(|report| report.status.is_live()).count();
+        format!("{live} of {}", count(self.reports.len(), "instance"))
+    }
+
+    fn reason(&self) -> &str {
+        let unknown = match self.status() {
+            Status::TimedOut => "no instance was reached",
+            _ => "unknown reason",
+        };
+        self.error().unwrap_or(unknown)
     }
 
     /// What changed, how long it took, and which patch it was.
@@ -118,23 +176,32 @@ impl<'a> Delivery<'a> {
         format!("{}, {} {}", self.effect(), self.milliseconds(), self.tail())
     }
 
+    /// Which patch it was.
     fn tail(&self) -> String {
-        let by = self.by.map(|by| format!(", by {by}")).unwrap_or_default();
-        format!(
-            "(patch {}, sha256 {}…{by})",
-            self.id,
-            self.sha256.get(..12).unwrap_or(self.sha256)
-        )
+        match self.deed {
+            Deed::Apply { id, sha256, by } => {
+                let by = by.map(|by| format!(", by {by}")).unwrap_or_default();
+                format!("(patch {id}, sha256 {}…{by})", sha256.get(..12).unwrap_or(sha256))
+            }
+            Deed::Check => String::new(),
+            Deed::Rollback { ids, by } => {
+                let noun = if ids.len() == 1 { "patch" } else { "patches" };
+                let ids: Vec<String> = ids.iter().map(u64::to_string).collect();
+                format!("({noun} {}, by {by})", ids.join(", "))
+            }
+        }
     }
 
     fn milliseconds(&self) -> String {
         format!("{:.1} ms", self.pause().as_secs_f64() * 1e3)
     }
 
+    /// What changed, in numbers: never nothing, for then it would not have been applied.
     fn effect(&self) -> String {
         let functions = self.functions();
         let holders: u32 = functions.iter().map(|function| function.holders).sum();
         let values = self.applied().map_or(0, |report| report.values as usize);
+        let lines = self.applied().map_or(0, |report| report.output.lines().count());
         let mut parts = Vec::new();
         if !functions.is_empty() {
             parts.push(count(functions.len(), "function"));
@@ -143,11 +210,15 @@ impl<'a> Delivery<'a> {
         if values > 0 {
             parts.push(count(values, "value"));
         }
-        if parts.is_empty() {
-            let lines = self.applied().map_or(0, |report| report.output.lines().count());
+        if parts.is_empty() && lines > 0 {
             parts.push(format!("printed {}", count(lines, "line")));
         }
-        parts.join(", ")
+        match self.deed {
+            _ if !parts.is_empty() => parts.join(", "),
+            // What neither changes a value nor prints has an effect only by what it sends.
+            Deed::Apply { .. } if self.notes().is_empty() => "only messages and timers".to_owned(),
+            _ => "no function and no value".to_owned(),
+        }
     }
 
     /// The lines below the summary: instances where it went otherwise, tracebacks, warnings. Each ends with a newline.
@@ -216,76 +287,4 @@ pub fn count(number: usize, noun: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Delivery;
-    use crate::patch::outcome::{FunctionChange, InstanceReport, Status, Text};
-
-    fn report(handle: u32, status: Status) -> InstanceReport {
-        let text = Text {
-            file: "f".into(),
-            line: 1,
-            text: String::new(),
-        };
-        let function = FunctionChange {
-            name: "f".into(),
-            holders: 2,
-            old: Some(text.clone()),
-            new: text,
-        };
-        let applied = status == Status::Applied;
-        InstanceReport {
-            error: (!status.is_live()).then(|| "hotfix/s/x.lua:3: boom".into()),
-            functions: if applied { vec![function] } else { Vec::new() },
-            micros: 400,
-            ..InstanceReport::new(handle, status)
-        }
-    }
-
-    fn told(reports: &[InstanceReport]) -> (Status, String, String) {
-        let delivery = Delivery {
-            id: 1,
-            sha256: "3fa9c0ffee00aaaa",
-            by: None,
-            reports,
-        };
-        (delivery.status(), delivery.summary(), delivery.details())
-    }
-
-    #[test]
-    fn the_summaries_are_those_of_the_contract() {
-        use Status::{Applied, Failed, NoEffect, Rejected, Unchanged};
-        let one = |status| told(&[report(10, status)]).1;
-        assert_eq!(
-            one(Applied),
-            "applied to 1 of 1 instance: 1 function, 2 holders, 0.4 ms (patch 1, sha256 3fa9c0ffee00…)"
-        );
-        assert_eq!(one(Unchanged), "unchanged: these bytes are live already");
-        assert!(one(NoEffect).starts_with("had no effect: "));
-        assert_eq!(one(Rejected), "rejected: hotfix/s/x.lua:3: boom");
-        assert_eq!(one(Failed), "failed and undone: hotfix/s/x.lua:3: boom");
-    }
-
-    #[test]
-    fn each_failing_instance_is_named() {
-        let (status, summary, details) = told(&[
-            report(10, Status::Applied),
-            report(11, Status::Failed),
-            report(12, Status::Unchanged),
-        ]);
-        assert_eq!(status, Status::Applied);
-        assert!(
-            summary.starts_with("applied to 2 of 3 instances: 1 function, 2 holders"),
-            "{summary}"
-        );
-        assert_eq!(details, "  :0000000b failed and undone: hotfix/s/x.lua:3: boom\n");
-    }
-
-    #[test]
-    fn one_failure_outweighs_no_effect() {
-        assert_eq!(
-            told(&[report(1, Status::NoEffect), report(2, Status::Failed)]).0,
-            Status::Failed
-        );
-        assert_eq!(told(&[]).0, Status::TimedOut);
-    }
-}
+mod tests;

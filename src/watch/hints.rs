@@ -41,6 +41,8 @@ pub(super) enum Signal {
     Recheck(PathBuf),
     /// This file was taken away.
     Forget(PathBuf),
+    /// The next save of this file is news, whatever its bytes.
+    Renew(PathBuf),
     /// The end.
     Stop,
 }

@@ -40,6 +40,15 @@ struct Offered {
     id: (u64, u64),
     stamp: Stamp,
     sha256: [u8; 32],
+    /// What was offered counts no more: the next save is news.
+    renewed: bool,
+}
+
+impl Offered {
+    /// Whether the same bytes in a file of this state are news.
+    fn is_saved_anew(&self, stamp: &Stamp) -> bool {
+        self.renewed && self.stamp.mtime_ns != stamp.mtime_ns
+    }
 }
 
 /// The doorkeeper's memory, and the only sender of its events about files.
@@ -107,6 +116,13 @@ impl Ledger {
             |offered: &Option<Offered>| offered.is_some_and(|it| entry.is_some_and(|entry| entry.id == it.id));
         if !self.offered.get(key).is_some_and(is_there) {
             self.offered.remove(key);
+        }
+    }
+
+    /// The next save of this file is news, whatever its bytes.
+    pub(super) fn renew(&mut self, key: &Key) {
+        if let Some(Some(offered)) = self.offered.get_mut(key) {
+            offered.renewed = true;
         }
     }
 
@@ -273,11 +289,16 @@ impl Ledger {
             owner,
             stamp,
         } = contents;
-        let last = self
-            .offered
-            .insert(place.key.clone(), Some(Offered { id, stamp, sha256 }))
-            .flatten();
-        if last.is_some_and(|last| last.id == id && last.sha256 == sha256) {
+        let last = self.offered.get(&place.key).copied().flatten();
+        let known = last.filter(|last| last.id == id && last.sha256 == sha256 && !last.is_saved_anew(&stamp));
+        let offered = Offered {
+            id,
+            stamp,
+            sha256,
+            renewed: known.is_some_and(|known| known.renewed),
+        };
+        self.offered.insert(place.key.clone(), Some(offered));
+        if known.is_some() {
             return;
         }
         if hint == Hint::Sweep && stamp.age() > EVENT_MAY_BE_LATE {

@@ -166,6 +166,11 @@ impl Watcher {
         self.tell(Signal::Forget(path.to_owned()));
     }
 
+    /// What was offered of this file counts no more, though it stays: saved once more it is news, even with the same bytes.
+    pub fn renew(&self, path: &Path) {
+        self.tell(Signal::Renew(path.to_owned()));
+    }
+
     fn tell(&self, signal: Signal) {
         // The thread ends by itself only when nobody listens to its events any more; then there is nobody to tell either.
         let _ = self.signals.send(signal);

@@ -118,6 +118,11 @@ impl Worker {
                 }
             }
             Signal::Forget(path) => todo.forget.push(path),
+            Signal::Renew(path) => {
+                if let Some(key) = layout::key(&path) {
+                    self.ledger.renew(&key);
+                }
+            }
             Signal::Stop => todo.stop = true,
         }
     }

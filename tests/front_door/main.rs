@@ -4,6 +4,7 @@
 
 mod archive;
 mod cases;
+mod check;
 mod conformance;
 mod console;
 mod drops;
@@ -16,6 +17,8 @@ mod patch_names;
 mod patch_reach;
 mod patch_undo;
 mod replay;
+mod rollback;
+mod rollback_files;
 mod runtime;
 mod start_stop;
 mod story;

@@ -1,7 +1,9 @@
 //! The commands that do more than ask the launcher, one a file.
 
+pub mod check;
 pub mod exit;
 pub mod history;
 pub mod inject;
 pub mod kill;
 pub mod list;
+pub mod rollback;

@@ -136,6 +136,50 @@ async fn inject_hands_over_the_file() {
 }
 
 #[tokio::test]
+async fn check_reads_the_file_as_inject_does() {
+    let bench = Bench::open("").await;
+    std::fs::write(bench.file("p.lua"), "text").expect("a file");
+    let mut client = bench.client().await;
+    for (typed, said) in [
+        ("check store p.lua", "checked p.lua for store"),
+        ("check .db p.lua", "checked p.lua for :00000008"),
+    ] {
+        assert_eq!(client.cmd(typed).await, [said, "OK"], "{typed}");
+    }
+    for (typed, said) in [
+        ("check cafe p.lua", AMBIGUOUS),
+        ("check store", "Need a file. Usage: check ADDRESS|SERVICE FILE"),
+        ("check", "Need an address. Usage: check ADDRESS|SERVICE FILE"),
+    ] {
+        assert_eq!(client.cmd(typed).await, [said, "Error"], "{typed}");
+    }
+}
+
+#[tokio::test]
+async fn rollback_says_what_is_wanted() {
+    let bench = Bench::open("").await;
+    let mut client = bench.client().await;
+    for (typed, said) in [
+        ("rollback store", ["store Latest", "OK"]),
+        ("rollback store 7", ["store One(PatchId(7))", "OK"]),
+        ("rollback gone/away --all ", ["gone/away All", "Error"]),
+        (
+            "rollback",
+            ["Need a service. Usage: rollback SERVICE [ID | --all]", "Error"],
+        ),
+        (
+            "rollback store seven",
+            [
+                "Need the number of a patch, and `seven` is none. Usage: rollback SERVICE [ID | --all]",
+                "Error",
+            ],
+        ),
+    ] {
+        assert_eq!(client.cmd(typed).await, said, "{typed}");
+    }
+}
+
+#[tokio::test]
 async fn a_special_file_is_refused() {
     let bench = Bench::open("").await;
     std::os::unix::net::UnixListener::bind(bench.file("socket")).expect("a socket");

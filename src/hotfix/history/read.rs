@@ -1,13 +1,14 @@
 //! What is asked of the history.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 
 use super::column::{count, from_json, from_word, from_word_or_null, id, sql_id, target, time};
-use crate::hotfix::record::{Active, Entry, Last, Outcome, PatchId, Record, Shown};
+use crate::hotfix::record::{Active, Entry, Last, Outcome, PatchId, Record, Shown, Withdrawn};
 
 /// The columns of a [`Record`].
 const RECORD: &str = "
-    SELECT p.id, p.time, p.service, p.name, p.sha256, length(c.bytes) AS size, p.previous, p.author, p.reason, p.origin,
+    SELECT p.id, p.time, p.service, p.name, p.sha256, length(c.bytes) AS size, p.previous, p.same_as, p.author, p.reason, p.origin,
            p.handle, p.status, p.never, p.withdrawn, p.summary, p.file, e.outcome
     FROM patch p JOIN content c USING (sha256) LEFT JOIN event e ON e.seq = p.result";
 
@@ -24,6 +25,7 @@ fn to_record(row: &Row<'_>) -> rusqlite::Result<Record> {
         sha256: row.get("sha256")?,
         size: count(row, "size")?,
         previous: optional_id(row, "previous")?,
+        same_as: optional_id(row, "same_as")?,
         by: row.get("author")?,
         reason: row.get("reason")?,
         origin: from_word(row, "origin")?,
@@ -69,6 +71,41 @@ pub(super) fn unarchived(db: &Connection) -> rusqlite::Result<Vec<Record>> {
 /// What was begun and has no verdict.
 pub(super) fn unfinished(db: &Connection) -> rusqlite::Result<Vec<Record>> {
     records(db, "WHERE p.status IS NULL AND p.never = 0 ORDER BY p.id", [])
+}
+
+/// What is live in the instances that it was for.
+pub(super) fn live(db: &Connection, service: &str) -> rusqlite::Result<Vec<Record>> {
+    records(
+        db,
+        "WHERE p.service = ?1 AND p.status IN ('applied', 'unchanged') AND p.same_as IS NULL AND p.withdrawn IS NULL
+         ORDER BY p.id DESC",
+        [service],
+    )
+}
+
+/// When the newest patch with these bytes was rolled back, if it was.
+pub(super) fn rolled_back(
+    db: &Connection,
+    service: &str,
+    name: &str,
+    sha256: &str,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let newest = records(
+        db,
+        "WHERE p.service = ?1 AND p.name = ?2 AND p.sha256 = ?3 AND p.handle IS NULL AND p.status IS NOT NULL
+         ORDER BY p.id DESC LIMIT 1",
+        params![service, name, sha256],
+    )?
+    .pop();
+    let Some(newest) = newest.filter(|newest| newest.withdrawn == Some(Withdrawn::RolledBack)) else {
+        return Ok(None);
+    };
+    db.prepare_cached(
+        "SELECT time FROM event WHERE event = 'rolled-back' AND (patch = ?1 OR (patch IS NULL AND service = ?2))
+         ORDER BY seq DESC LIMIT 1",
+    )?
+    .query_row(params![sql_id(newest.same_as.unwrap_or(newest.id)), service], time)
+    .optional()
 }
 
 /// The newest patches, newest first.

@@ -333,3 +333,43 @@ fn a_history_can_be_handed_to_another_thread() {
         .unwrap();
     assert_eq!(id, PatchId(1));
 }
+
+#[test]
+fn a_rollback_is_remembered_with_its_time() {
+    let (_dir, mut history) = fresh();
+    let rolled_back = |history: &History| history.rolled_back("simpledb", "x.lua", &sha256(b"a")).unwrap();
+    assert_eq!(rolled_back(&history), None);
+    let id = applied(&mut history, "x.lua", b"a");
+    assert_eq!(rolled_back(&history), None);
+    assert_eq!(history.live("simpledb").unwrap().len(), 1);
+    history
+        .event(&event(EventKind::RolledBack, Subject::Patch(id)))
+        .unwrap();
+    assert!(rolled_back(&history).is_some());
+    assert_eq!(history.live("simpledb").unwrap(), []);
+    applied(&mut history, "x.lua", b"a");
+    assert_eq!(rolled_back(&history), None, "it was applied again");
+    let service = Subject::Service("simpledb".into());
+    history.event(&event(EventKind::RolledBack, service)).unwrap();
+    assert!(rolled_back(&history).is_some());
+    assert_eq!(history.rolled_back("simpledb", "x.lua", &sha256(b"b")).unwrap(), None);
+}
+
+#[test]
+fn a_late_answer_is_the_verdict_of_what_had_timed_out() {
+    let (_dir, mut history) = fresh();
+    let id = history.begin(&intake("simpledb", "x.lua", b"a")).unwrap();
+    assert!(history.finish_late(id, &verdict(Status::Applied)).is_err());
+    history.finish(id, &verdict(Status::TimedOut)).unwrap();
+    assert_eq!(history.active(None).unwrap(), []);
+    history.finish_late(id, &verdict(Status::Applied)).unwrap();
+    assert_eq!(history.active(None).unwrap().len(), 1);
+    assert!(history.finish_late(id, &verdict(Status::Applied)).is_err());
+    let events: Vec<_> = history
+        .entries_after(0, 9)
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.event)
+        .collect();
+    assert_eq!(events, ["timed-out", "applied"]);
+}

@@ -9,6 +9,7 @@ use std::ffi::CStr;
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
+use crate::lua::apply::hooks;
 use crate::lua::values::{self, Slot};
 
 mod buffers;
@@ -64,6 +65,8 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"stat", node::stat),
     (c"services", node::services),
     (c"clearcache", node::clearcache),
+    (c"hook", hooks::hook),
+    (c"reloadable", hooks::reloadable),
 ];
 
 /// Pushes the table `skynet.core`.

@@ -13,72 +13,133 @@ use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 
-use super::{FUNCTION, RUNNER, Step, Work, get, put};
-use crate::lua::context::{self, Trial};
+use super::step::protected;
+use super::{RUNNER, Step, put};
+use crate::lua::context::{self, Context};
 use crate::lua::values;
 
 /// Instructions between two looks at the clock: some microseconds.
 const LOOK_EVERY: c_int = 1000;
 
-/// Runs the patch. What it sends and prints is withheld in the context's trial.
-///
-/// # Errors
-/// What it raised, or which limit it broke, with a traceback.
-///
-/// # Safety
-/// The steps [`super::prepare`] and [`super::record`] have succeeded; the VM is idle.
-pub unsafe fn run(work: &mut Work<'_>) -> Step {
-    work.step(make_runner)?;
-    let context = work.context;
-    let limits = &context.host.config;
-    *context.trial.borrow_mut() = Some(Trial {
-        deadline: Some(Instant::now() + limits.time_limit),
-        ..Trial::default()
-    });
-    context.memory.take_refused();
-    let unlimited = context
-        .memory
-        .set_limit(context.memory.used().saturating_add(limits.memory_limit));
-    let hooks = watch_all(work);
-    let mut results = 0;
-    let arguments = work.patch.args.len() as c_int;
-    work.ran = ffi::lua_resume(work.runner, context.main.get(), arguments, &mut results);
-    let limited = context.memory.set_limit(unlimited);
-    let outcome = work.step(judge);
-    // Still watched and limited: what is to be closed may be endless, too.
-    context.memory.set_limit(limited);
-    ffi::lua_closethread(work.runner, context.main.get());
-    context.memory.set_limit(unlimited);
-    let withheld = context.trial.borrow().as_ref().map_or(0, |trial| trial.withheld);
-    context.memory.discharge(withheld);
-    for Hooked {
-        thread,
-        hook,
-        mask,
-        count,
-    } in hooks
-    {
-        ffi::lua_sethook(thread, hook, mask, count);
-    }
-    outcome
+/// One function of the author's that is run.
+pub struct Run<'a> {
+    /// Where.
+    pub context: &'a Context,
+    /// Coroutines of the service that it could resume.
+    pub threads: &'a [*mut lua_State],
+    /// What it is called with.
+    pub args: &'a [String],
+    /// That it returns false is an error with this text.
+    pub if_false: Option<&'a str>,
 }
 
-/// Makes the coroutine that runs the patch, with function and arguments.
-unsafe fn make_runner(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    let runner = ffi::lua_newthread(l);
-    put(l, RUNNER);
-    let count = work.patch.args.len() as c_int;
-    ffi::luaL_checkstack(l, count + 4, std::ptr::null());
-    get(l, FUNCTION);
-    for argument in &work.patch.args {
-        values::push(l, argument.as_bytes());
+impl Run<'_> {
+    /// Runs the function that `push` pushes. What it sends and prints is withheld in the context's trial, whose deadline holds.
+    ///
+    /// # Errors
+    /// What it raised, or which limit it broke, with a traceback.
+    ///
+    /// # Safety
+    /// The VM is idle; the context has a trial.
+    pub unsafe fn call(&self, push: &mut dyn FnMut(*mut lua_State)) -> Step {
+        let context = self.context;
+        let mut runner = std::ptr::null_mut();
+        protected(context, &mut |l| self.make_runner(l, push, &mut runner))?;
+        let limits = &context.host.config;
+        context.memory.take_refused();
+        let unlimited = context
+            .memory
+            .set_limit(context.memory.used().saturating_add(limits.memory_limit));
+        let hooks = self.watch_all(runner);
+        let mut results = 0;
+        let arguments = self.args.len() as c_int;
+        let ran = ffi::lua_resume(runner, context.main.get(), arguments, &mut results);
+        let limited = context.memory.set_limit(unlimited);
+        let outcome = protected(context, &mut |l| self.judge(l, runner, ran, results));
+        // Still watched and limited: what is to be closed may be endless, too.
+        context.memory.set_limit(limited);
+        ffi::lua_closethread(runner, context.main.get());
+        context.memory.set_limit(unlimited);
+        for Hooked {
+            thread,
+            hook,
+            mask,
+            count,
+        } in hooks
+        {
+            ffi::lua_sethook(thread, hook, mask, count);
+        }
+        outcome
     }
-    if ffi::lua_checkstack(runner, count + 4) == 0 {
-        return Err("too many arguments".into());
+
+    /// Makes the coroutine that runs the function, with arguments.
+    unsafe fn make_runner(
+        &self,
+        l: *mut lua_State,
+        push: &mut dyn FnMut(*mut lua_State),
+        runner: &mut *mut lua_State,
+    ) -> Step {
+        *runner = ffi::lua_newthread(l);
+        put(l, RUNNER);
+        let count = self.args.len() as c_int;
+        ffi::luaL_checkstack(l, count + 8, std::ptr::null());
+        push(l);
+        for argument in self.args {
+            values::push(l, argument.as_bytes());
+        }
+        if ffi::lua_checkstack(*runner, count + 4) == 0 {
+            return Err("too many arguments".into());
+        }
+        ffi::lua_xmove(l, *runner, count + 1);
+        Ok(())
     }
-    ffi::lua_xmove(l, runner, count + 1);
-    work.runner = runner;
-    Ok(())
+
+    /// Hooks every coroutine that the function could run: its own and those of the service. What hooks they had.
+    unsafe fn watch_all(&self, runner: *mut lua_State) -> Vec<Hooked> {
+        let threads = self.threads.iter().copied().chain([runner]);
+        let hook = |thread| {
+            let before = Hooked {
+                thread,
+                hook: ffi::lua_gethook(thread),
+                mask: ffi::lua_gethookmask(thread),
+                count: ffi::lua_gethookcount(thread),
+            };
+            ffi::lua_sethook(thread, Some(watch), ffi::LUA_MASKCOUNT, LOOK_EVERY);
+            before
+        };
+        threads.map(hook).collect()
+    }
+
+    /// Says how the run ended. Broken limits are said even where the patch caught the error: its work is not whole.
+    unsafe fn judge(&self, l: *mut lua_State, runner: *mut lua_State, ran: c_int, results: c_int) -> Step {
+        let limits = &self.context.host.config;
+        let late = self.context.trial.borrow().as_ref().is_some_and(|trial| trial.late);
+        if self.context.memory.take_refused() {
+            let limit = bytesize::ByteSize(limits.memory_limit as u64);
+            let what = format!("it took more memory than hotfix.memory_limit ({limit})");
+            return Err(at_place(l, runner, &what));
+        }
+        if late {
+            let limit = format!("it ran longer than hotfix.time_limit ({:?})", limits.time_limit);
+            return Err(at_place(l, runner, &limit));
+        }
+        match (ran, self.if_false) {
+            (ffi::LUA_OK, Some(why)) if results > 0 && is_false(runner, -results) => Err(why.to_owned()),
+            (ffi::LUA_OK, _) => Ok(()),
+            (ffi::LUA_YIELD, _) => {
+                let what = "a patch may not yield; put what has to wait into skynet.fork, which starts once the patch is applied";
+                Err(at_place(l, runner, what))
+            }
+            _ => {
+                let raised = message_of(l, runner);
+                Err(with_traceback(l, runner, &raised))
+            }
+        }
+    }
+}
+
+unsafe fn is_false(runner: *mut lua_State, index: c_int) -> bool {
+    ffi::lua_type(runner, index) == ffi::LUA_TBOOLEAN && ffi::lua_toboolean(runner, index) == 0
 }
 
 /// A coroutine's hook as it was.
@@ -87,49 +148,6 @@ struct Hooked {
     hook: Option<ffi::lua_Hook>,
     mask: c_int,
     count: c_int,
-}
-
-/// Hooks every coroutine that the patch could run: its own and those of the service. What hooks they had.
-unsafe fn watch_all(work: &Work<'_>) -> Vec<Hooked> {
-    let threads = work.snapshot.threads.iter().copied().chain([work.runner]);
-    let hook = |thread| {
-        let before = Hooked {
-            thread,
-            hook: ffi::lua_gethook(thread),
-            mask: ffi::lua_gethookmask(thread),
-            count: ffi::lua_gethookcount(thread),
-        };
-        ffi::lua_sethook(thread, Some(watch), ffi::LUA_MASKCOUNT, LOOK_EVERY);
-        before
-    };
-    threads.map(hook).collect()
-}
-
-/// Says how the run ended. Broken limits are said even where the patch caught the error: its work is not whole.
-unsafe fn judge(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    let limits = &work.context.host.config;
-    let late = work.context.trial.borrow().as_ref().is_some_and(|trial| trial.late);
-    if work.context.memory.take_refused() {
-        let limit = bytesize::ByteSize(limits.memory_limit as u64);
-        let what = format!("it took more memory than hotfix.memory_limit ({limit})");
-        return Err(at_place(l, work, &what));
-    }
-    if late {
-        let limit = format!("it ran longer than hotfix.time_limit ({:?})", limits.time_limit);
-        return Err(at_place(l, work, &limit));
-    }
-    match work.ran {
-        ffi::LUA_OK => Ok(()),
-        ffi::LUA_YIELD => {
-            let what =
-                "a patch may not yield; put what has to wait into skynet.fork, which starts once the patch is applied";
-            Err(at_place(l, work, what))
-        }
-        _ => {
-            let raised = message_of(l, work.runner);
-            Err(with_traceback(l, work, &raised))
-        }
-    }
 }
 
 /// Takes the error that the runner ended with, as text.
@@ -141,22 +159,22 @@ unsafe fn message_of(l: *mut lua_State, runner: *mut lua_State) -> String {
     message
 }
 
-unsafe fn with_traceback(l: *mut lua_State, work: &Work<'_>, message: &str) -> String {
-    ffi::luaL_traceback(l, work.runner, std::ptr::null(), 0);
+unsafe fn with_traceback(l: *mut lua_State, runner: *mut lua_State, message: &str) -> String {
+    ffi::luaL_traceback(l, runner, std::ptr::null(), 0);
     let trace = values::text(l, -1).unwrap_or_default();
     ffi::lua_pop(l, 1);
     format!("{message}\n{trace}")
 }
 
 /// A message about the place where the runner stands.
-unsafe fn at_place(l: *mut lua_State, work: &Work<'_>, message: &str) -> String {
+unsafe fn at_place(l: *mut lua_State, runner: *mut lua_State, message: &str) -> String {
     let mut ar: ffi::lua_Debug = std::mem::zeroed();
     let mut level = 0;
-    while ffi::lua_getstack(work.runner, level, &mut ar) != 0 {
-        ffi::lua_getinfo(work.runner, c"Sl".as_ptr(), &mut ar);
+    while ffi::lua_getstack(runner, level, &mut ar) != 0 {
+        ffi::lua_getinfo(runner, c"Sl".as_ptr(), &mut ar);
         if ar.currentline > 0 {
             let file = CStr::from_ptr(ar.short_src.as_ptr()).to_string_lossy();
-            return with_traceback(l, work, &format!("{file}:{}: {message}", ar.currentline));
+            return with_traceback(l, runner, &format!("{file}:{}: {message}", ar.currentline));
         }
         level += 1;
     }

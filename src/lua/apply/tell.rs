@@ -1,236 +1,184 @@
-//! Telling what a patch did: which functions it put in place of which, and everywhere they were held.
+//! Telling what a patch did: which functions it put in place of which, and everywhere they were held; what stays as it was, and why.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::collections::BTreeMap;
-use std::ffi::{CStr, c_int};
+use std::collections::HashMap;
 
-use mlua::ffi::{self, lua_State};
+use mlua::ffi::lua_State;
 
-use super::{LIST, LOG, Step, Work, get};
-use crate::lua::changes::{self, Change, Place, Replacement, Replacements};
-use crate::lua::heap::{self, Kind};
-use crate::lua::values;
-use crate::patch::outcome::{FunctionChange, SourceFile, Text};
+use super::revise::Revising;
+use super::{Step, Work};
+use crate::lua::applied::Group;
+use crate::lua::files::Origin;
+use crate::patch::outcome::{FunctionChange, SourceFile};
+use crate::patch::report::count;
+use crate::patch::revision::{Names, body_changes};
+use crate::patch::syntax::Kind;
 
-/// A function that changed its place in some slots: by the addresses of old (0: none) and new.
-struct Pair {
-    name: String,
-    slots: u32,
-    old: Option<Text>,
-    source: Option<SourceFile>,
-    new: Text,
-    /// The new one is to reach every holder of the old one.
-    replaces: bool,
-    /// Where the new one lies in the list of changes.
-    place: i64,
-    /// In order of appearance in the patch.
-    line: u32,
-}
-
-/// Sorts the changes into functions and values, carries the functions to all their holders, and fills in the report.
+/// Fills in the functions of the report, and what is to be said of others.
 pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    get(l, LOG);
-    get(l, LIST);
-    let mut pairs: BTreeMap<(usize, usize), Pair> = BTreeMap::new();
-    for change in work.changes.all.clone() {
-        ffi::lua_settop(l, changes::LIST);
-        heap::push_noted(l, changes::LIST, change.values);
-        heap::push_noted(l, changes::LIST, change.values + 1);
-        if !note_pair(l, work, change, &mut pairs) {
-            work.report.values += 1;
-        }
-    }
-    let mut replacements = replacements(work, &pairs);
-    changes::carry(l, &work.snapshot, &mut replacements);
-    refuse_traversed(&pairs, &replacements)?;
-    tell_in_flight(work, &pairs, &replacements);
-    let mut functions: Vec<((usize, usize), Pair)> = pairs.into_iter().collect();
-    functions.sort_by_key(|(_, pair)| pair.line);
-    work.report.sources = sources(work, &functions);
-    work.report.functions = functions
+    work.report.sources = sources(work);
+    let mut told: Vec<&Group> = work
+        .exchange
+        .groups
+        .iter()
+        .filter(|group| group.holders > 0 || group.closures > 0)
+        .collect();
+    told.sort_by_key(|group| group.now.line);
+    work.report.functions = told
         .into_iter()
-        .map(|((old, _), pair)| {
-            let carried = replacements
-                .get(&old)
-                .filter(|r| r.new == pair.place)
-                .map_or(0, |r| r.holders);
-            FunctionChange {
-                name: pair.name,
-                holders: pair.slots + carried,
-                old: pair.old,
-                new: pair.new,
-            }
+        .map(|group| FunctionChange {
+            name: group.name.clone(),
+            holders: group.holders,
+            old: group.before.clone(),
+            new: group.now.clone(),
         })
         .collect();
+    removed(work);
+    let mut restarts = Vec::new();
+    for revising in &work.revisions {
+        restarts.extend(ran_once(l, work, revising)?);
+    }
+    work.report.warnings.extend(restarts);
     Ok(())
 }
 
 /// The files whose functions were replaced; the script if none was, or only earlier patches' functions.
-fn sources(work: &Work<'_>, functions: &[((usize, usize), Pair)]) -> Vec<SourceFile> {
+fn sources(work: &Work<'_>) -> Vec<SourceFile> {
+    let files = work.context.files.borrow();
     let mut found: Vec<SourceFile> = Vec::new();
-    for source in functions.iter().filter_map(|(_, pair)| pair.source.as_ref()) {
-        if !found.contains(source) {
-            found.push(source.clone());
+    let revised = work
+        .revisions
+        .iter()
+        .filter_map(|revising| files.source(revising.activation));
+    for source in work
+        .exchange
+        .groups
+        .iter()
+        .filter_map(|group| group.source.clone())
+        .chain(revised)
+    {
+        if !found.contains(&source) {
+            found.push(source);
         }
     }
     if found.is_empty() {
-        let script = work.context.script.get();
-        found.extend(script.and_then(|script| work.context.files.borrow().source(script)));
+        found.extend(work.context.script.get().and_then(|script| files.source(script)));
     }
     found
 }
 
-/// Index of the value before, in the frame of [`functions`].
-const OLD: c_int = changes::LIST + 1;
-/// Index of the value now, likewise.
-const NEW: c_int = changes::LIST + 2;
-
-/// Notes a change whose value now is a Lua function of known text (and whose value before was a function or nil); false for any other.
-unsafe fn note_pair(
-    l: *mut lua_State,
-    work: &Work<'_>,
-    change: Change,
-    pairs: &mut BTreeMap<(usize, usize), Pair>,
-) -> bool {
-    let before = ffi::lua_type(l, OLD);
-    let mut files = work.context.files.borrow_mut();
-    let Some(new) = files
-        .text_of(l, NEW)
-        .filter(|_| before == ffi::LUA_TFUNCTION || before == ffi::LUA_TNIL)
-    else {
-        return false;
-    };
-    let of_patch = files.origin(l, NEW).is_some_and(|origin| origin.file == work.file);
-    if before == ffi::LUA_TNIL && !of_patch {
-        return false;
-    }
-    let (name, replaces) = match files.function_of(l, NEW) {
-        Some(function) => (function.name.clone(), of_patch && function.replaces),
-        None => (String::new(), false),
-    };
-    let name = if name.is_empty() {
-        slot_name(l, work, change)
-    } else {
-        name
-    };
-    let old = if before == ffi::LUA_TFUNCTION {
-        files.text_of(l, OLD)
-    } else {
-        None
-    };
-    let source = files.origin(l, OLD).and_then(|origin| files.source(origin.file));
-    let address = |index| {
-        if ffi::lua_type(l, index) == ffi::LUA_TNIL {
-            0
-        } else {
-            ffi::lua_topointer(l, index) as usize
-        }
-    };
-    let key = (address(OLD), address(NEW));
-    let line = new.line;
-    let pair = pairs.entry(key).or_insert(Pair {
-        name,
-        slots: 0,
-        old,
-        source,
-        new,
-        replaces,
-        place: change.values + 1,
-        line,
-    });
-    pair.slots += 1;
-    true
-}
-
-/// A name for a function that its author gave none: the key, or the local, that it stands in.
-unsafe fn slot_name(l: *mut lua_State, work: &Work<'_>, change: Change) -> String {
-    let entry = work.snapshot.entries[change.entry];
-    match (change.place, entry.kind) {
-        (Place::Cell, Kind::Cell { upvalue }) => {
-            ffi::lua_rawgeti(l, changes::LOG, entry.place);
-            let name = ffi::lua_getupvalue(l, -1, upvalue);
-            let name = if name.is_null() {
-                String::new()
-            } else {
-                CStr::from_ptr(name).to_string_lossy().into_owned()
-            };
-            ffi::lua_settop(l, NEW);
-            name
-        }
-        (Place::Field, _) => {
-            heap::push_noted(l, changes::LIST, change.values + 2);
-            let name = values::describe(l, -1);
-            ffi::lua_settop(l, NEW);
-            name
-        }
-        _ => "function".into(),
+/// One that got two successors stays where the patch did not write.
+pub fn disputes(work: &mut Work<'_>) {
+    for (address, name) in std::mem::take(&mut work.disputed) {
+        work.exchange.direct.remove(&address);
+        work.report.warnings.push(format!(
+            "`{name}` has two new versions in this patch; its other holders keep the old one"
+        ));
     }
 }
 
-/// Which old functions are to be replaced wherever they are held. One that got two successors stays where the patch did not write.
-fn replacements(work: &mut Work<'_>, pairs: &BTreeMap<(usize, usize), Pair>) -> Replacements {
-    let mut found = Replacements::default();
-    let mut last = 0;
-    for ((old, _), pair) in pairs.iter().filter(|((old, _), pair)| *old != 0 && pair.replaces) {
-        if *old == last {
-            found.remove(old);
-            let warning = format!(
-                "`{}` has two new versions in this patch; its other holders keep the old one",
-                pair.name
-            );
-            work.report.warnings.push(warning);
-        } else {
-            found.insert(
-                *old,
-                Replacement {
-                    new: pair.place,
-                    holders: 0,
-                    is_traversed_key: false,
-                    in_flight: Vec::new(),
-                },
-            );
+/// Functions that the new text does not have any more stay: with whom.
+fn removed(work: &mut Work<'_>) {
+    let exchange = &work.exchange;
+    let mut holders: HashMap<usize, u32> = HashMap::new();
+    for site in &exchange.survey.sites {
+        let proto = exchange.survey.closures[site.closure].proto;
+        if let Some(removed) = proto.and_then(|proto| exchange.removed_protos.get(&proto)) {
+            *holders.entry(*removed).or_default() += 1;
         }
-        last = *old;
     }
-    found
+    for (number, name) in exchange.removed.iter().enumerate() {
+        let held = holders.get(&number).copied().unwrap_or(0) as usize;
+        let note = format!(
+            "`{name}` is gone from the new text; the function stays, with {}",
+            count(held, "holder")
+        );
+        work.report.notes.push(note);
+    }
 }
 
-/// Changing a key of a table that a suspended loop traverses would break that loop.
-fn refuse_traversed(pairs: &BTreeMap<(usize, usize), Pair>, replacements: &Replacements) -> Step {
-    let traversed = |old: &usize| {
-        replacements
-            .get(old)
-            .is_some_and(|replacement| replacement.is_traversed_key)
+/// Functions whose own statements have changed and that nothing holds any more: they ran once.
+unsafe fn ran_once(l: *mut lua_State, work: &Work<'_>, revising: &Revising) -> Result<Vec<String>, String> {
+    let (old, new) = (revising.old.side(l)?, revising.new.side(l)?);
+    let is_alive = |function: usize| {
+        let now = Origin {
+            file: revising.revision,
+            function: new.function(function),
+        };
+        work.exchange
+            .groups
+            .iter()
+            .any(|group| group.new == now && group.closures > 0)
     };
-    match pairs.iter().find(|((old, _), _)| traversed(old)) {
-        Some((_, pair)) => Err(format!(
-            "a suspended loop may be traversing a table in which the function `{}` is a key; apply the patch again when it is through",
-            pair.name
-        )),
-        None => Ok(()),
+    // What is nested in a function that lives on comes with it.
+    let comes_with_another = |function: usize| {
+        let mut at = new.code.functions[function].parent;
+        while let Some(number) = at.filter(|number| *number != new.base) {
+            if is_alive(number) {
+                return true;
+            }
+            at = new.code.functions[number].parent;
+        }
+        false
+    };
+    let names = Names {
+        old: &revising.old.label,
+        new: &revising.new.label,
+    };
+    let mut told = Vec::new();
+    for pair in revising
+        .plan
+        .comparison
+        .pairs
+        .iter()
+        .skip(1)
+        .filter(|pair| pair.own_changed)
+    {
+        if is_alive(pair.new) || comes_with_another(pair.new) || revising.is_hook(pair.new) {
+            continue;
+        }
+        let bodies = (
+            &old.outline.bodies[pair.old - old.base],
+            &new.outline.bodies[pair.new - new.base],
+        );
+        let path = new.path(pair.new);
+        told.extend(
+            body_changes(bodies.0, bodies.1, names)
+                .into_iter()
+                .map(|place| format!("{place} ran once (`{path}`): needs a restart")),
+        );
     }
+    Ok(told)
 }
 
-/// A coroutine in the middle of an old function finishes it: said with file and line.
-fn tell_in_flight(work: &mut Work<'_>, pairs: &BTreeMap<(usize, usize), Pair>, replacements: &Replacements) {
-    let mut places: BTreeMap<(String, c_int), u32> = BTreeMap::new();
-    for ((old, _), pair) in pairs {
-        let Some(replacement) = replacements.get(old).filter(|r| r.new == pair.place) else {
+/// For a check: which statements would be run whose effect only running them tells.
+pub fn statements(work: &mut Work<'_>) {
+    let files = work.context.files.borrow();
+    let mut notes = Vec::new();
+    for program in &work.programs {
+        let Some(chunk) = files.get(program.file).map(|file| file.chunk.clone()) else {
             continue;
         };
-        let file = pair.old.as_ref().map_or("?", |text| text.file.as_str());
-        for line in &replacement.in_flight {
-            *places.entry((file.to_owned(), *line)).or_default() += 1;
+        for statement in &chunk.outline.bodies[0].statements {
+            let (first, last) = statement.lines;
+            let lines = if first == last {
+                format!("{first}")
+            } else {
+                format!("{first}-{last}")
+            };
+            let what = match &statement.kind {
+                Kind::Function { .. } | Kind::LocalFunction { .. } | Kind::Global => continue,
+                Kind::Local { .. } | Kind::Assign { .. } => "sets",
+                _ => "runs",
+            };
+            notes.push(format!("it {what} what stands at {}:{lines}", chunk.label));
         }
     }
-    for ((file, line), count) in places {
-        let noun = if count == 1 { "coroutine" } else { "coroutines" };
-        work.report
-            .warnings
-            .push(format!("{count} {noun} in the old body, {file}:{line}"));
-    }
+    drop(files);
+    work.statements = notes.len();
+    work.report.notes.extend(notes);
 }

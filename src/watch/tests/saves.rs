@@ -169,6 +169,23 @@ fn a_recheck_offers_again_and_a_claimed_name_is_free() {
 }
 
 #[test]
+fn after_a_renewal_the_same_bytes_are_news_once_they_are_saved_again() {
+    let mut bench = Bench::new();
+    bench.save("svc/x.lua", "1");
+    bench.expect("svc/x.lua = 1");
+    bench.watcher().renew(&bench.path("svc/x.lua"));
+    bench.watcher().renew(&bench.path("svc/never.lua"));
+    bench.watcher().tell(Signal::Lost("a test".to_owned()));
+    fs::set_permissions(bench.path("svc/x.lua"), Permissions::from_mode(0o600)).expect("changed");
+    let told = bench.rest();
+    assert!(told.iter().all(|line| line.starts_with("notice")), "{told:?}");
+    bench.save("svc/x.lua", "1");
+    bench.expect("svc/x.lua = 1");
+    bench.save("svc/x.lua", "1");
+    bench.expect_nothing();
+}
+
+#[test]
 fn files_that_wait_at_the_start_come_in_order() {
     for poll in [false, true] {
         let mut bench = Bench::prepare(|root| {

@@ -24,13 +24,13 @@ pub fn service(name: &str, body: &str) -> String {
     )
 }
 
-/// A start service that starts these, one after the other, and prints `ready`.
+/// A start service that starts these, one after the other, and prints `-- all started`.
 pub fn main_starting(names: &[&str]) -> String {
     let starts: String = names.iter().map(|name| format!("\tstart {name:?}\n")).collect();
     format!(
         "local skynet = require \"skynet\"\nlocal function start(name)\n\
          \tif not pcall(skynet.newservice, name) then print(\"not started: \" .. name) end\nend\n\
-         skynet.start(function()\n{starts}\tprint \"ready\"\nend)\n"
+         skynet.start(function()\n{starts}\tprint \"-- all started\"\nend)\n"
     )
 }
 
@@ -380,7 +380,7 @@ pub fn run_with(cases: &[Case], form: Form, settings: impl Fn(Project) -> Projec
     let project = settings(project(&runs));
     let started = Instant::now();
     let mut node = project.start();
-    node.wait_until("all services to run", |node| node.count(|line| line == "ready") > 0);
+    node.wait_line("-- all started");
     for run in &mut runs {
         if node.count(|line| line == format!("not started: {}", run.slug)) > 0 {
             run.give_up("its service does not start");

@@ -197,23 +197,6 @@ fn rollback_by_number_and_what_a_later_patch_has_built_upon() {
 }
 
 #[test]
-fn a_frozen_service_waits_and_others_do_not() {
-    let (project, mut node) = agents(1, COUNTER);
-    node.console().cmd("freeze agent").succeeded();
-    project.write("p.lua", V2);
-    node.console().cmd("inject agent p.lua").failed();
-    let mark = node.mark();
-    project.drop_file("agent", "x.lua", V2);
-    node.stays_quiet(mark, "applied to");
-    assert_eq!(value(&node, "a1", "M.inc()"), "1 v1");
-    apply(&project, &mut node, "starter", "x.lua", "FREE = true\n");
-    node.console().cmd("unfreeze agent").succeeded();
-    let summary = node.wait_summary(mark, "agent/x.lua");
-    assert!(summary.starts_with("applied to 1 of 1 instance: "), "{summary}");
-    assert_eq!(value(&node, "a1", "M.inc()"), "11 v2");
-}
-
-#[test]
 fn a_later_instance_that_fails_runs_on_its_source_and_is_shown_as_behind() {
     let (project, mut node) = agents(1, COUNTER);
     let patch = format!("if name == 'late' then error 'not this one' end\n{V2}");

@@ -190,7 +190,7 @@ const CASES: &[Case] = &[
         .edit("RATE = 2", "RATE = 3")
         .harmless()
         .says("needs a restart")
-        .says("@@.lua:4")
+        .says("x.lua:4")
         .gives("M.f()", "2"),
 ];
 

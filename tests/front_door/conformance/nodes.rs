@@ -12,7 +12,7 @@ pub fn start(project: &Project, services: &[&str]) -> Node {
 /// Starts the node again with what it has on disk.
 pub fn restart(project: &Project, arguments: &[&str]) -> Node {
     let mut node = project.start_with(arguments);
-    node.wait_until("all services to run", |node| node.count(|line| line == "ready") > 0);
+    node.wait_line("-- all started");
     node
 }
 

@@ -35,6 +35,7 @@ fn help_names_every_command_in_order() {
         .collect();
     for name in [
         "call",
+        "check",
         "clearcache",
         "exit",
         "gc",
@@ -47,6 +48,7 @@ fn help_names_every_command_in_order() {
         "list",
         "mem",
         "ping",
+        "rollback",
         "service",
         "setenv",
         "start",

@@ -1,0 +1,100 @@
+//! The patch file that a command names, and whom it is for: what `inject` and `check` have in common.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::actor::address::Handle;
+use crate::control::address;
+use crate::control::command::{Request, Window};
+use crate::hotfix::desk::{Injection, Target};
+
+/// Reads the file of a request that goes `ADDRESS|SERVICE FILE [ARGS...]`.
+///
+/// # Errors
+/// What is wrong with the request, the address or the file.
+pub async fn read(window: &Window, request: &Request<'_>) -> Result<Injection, String> {
+    let (address, rest) = request.first_word();
+    if address.is_empty() {
+        return Err(request.misused("Need an address"));
+    }
+    let mut words = rest.split_whitespace();
+    let Some(file) = words.next() else {
+        return Err(request.misused("Need a file"));
+    };
+    let target = target(window, address)?;
+    let (path, limit) = (window.base.join(file), window.max_patch);
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // A disk that does not answer holds up this client only.
+    let reading = tokio::task::spawn_blocking(move || bytes_of(&path, limit));
+    let bytes = reading
+        .await
+        .map_err(|_| format!("Can't open {file}: the node is stopping"))?;
+    Ok(Injection {
+        target,
+        name,
+        label: file.to_owned(),
+        bytes: bytes.map_err(|why| format!("Can't open {file}: {why}"))?,
+        args: words.map(str::to_owned).collect(),
+        by: request.peer.to_owned(),
+    })
+}
+
+/// Whom a patch is for. What reads as a handle is one; where it is the name of a service as well, nobody guesses.
+fn target(window: &Window, word: &str) -> Result<Target, String> {
+    if let Some(handle) = address::named(window, word) {
+        return instance(window, handle?);
+    }
+    // As its folder in `hotfix/` is called: `game/agent` is `game.agent` there, and either may be typed.
+    let peers = window.node.registry().of_service(&word.replace('/', "."));
+    match (Handle::parse(word), peers.first()) {
+        (Some(handle), Some(peer)) => Err(format!(
+            "`{word}` is a service, but also reads as the handle {handle}: name an instance, for example {}",
+            peer.identity.handle
+        )),
+        (Some(handle), None) => instance(window, handle),
+        (None, _) if word.starts_with(':') => Err(format!("Need an address: `{word}` is no handle (:0000000a)")),
+        (None, None) => Err(format!("no instance of {word} is running; `list` shows what runs")),
+        (None, Some(_)) => Ok(Target::Service(word.to_owned())),
+    }
+}
+
+fn instance(window: &Window, handle: Handle) -> Result<Target, String> {
+    let instance = address::living(window, handle)?;
+    address::refuse_own(&instance)?;
+    Ok(Target::Instance(handle))
+}
+
+/// The bytes of a regular file of at most `limit` bytes, or what is wrong with it.
+fn bytes_of(path: &PathBuf, limit: u64) -> Result<Vec<u8>, String> {
+    // Non-blocking, so that a named pipe without a writer cannot hold the thread for ever; regular files do not mind.
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = opened.map_err(|error| reason(path, &error))?;
+    let metadata = file.metadata().map_err(|error| reason(path, &error))?;
+    if metadata.is_dir() {
+        return Err("it is a directory; name one file".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    // By what is there and not by the length that was told: it may grow meanwhile.
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| reason(path, &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(format!(
+            "it is larger than {limit} bytes, the `max_size` under [hotfix]"
+        ));
+    }
+    Ok(bytes)
+}
+
+fn reason(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
+        io::ErrorKind::PermissionDenied => format!("the node may not read {}", path.display()),
+        _ => format!("{}: {error}", path.display()),
+    }
+}

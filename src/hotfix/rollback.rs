@@ -1,0 +1,248 @@
+//! Taking patches back: first every instance is asked whether it can, then all do it, so that it is never half done.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::actor::address::Handle;
+use crate::actor::instance::Instance;
+use crate::hotfix::answers;
+use crate::hotfix::choice::{self, Choice, Wanted};
+use crate::hotfix::office::{Books, Office};
+use crate::hotfix::record::{self, Event, EventKind, Outcome, Record, Subject, Target};
+use crate::hotfix::round::{Answers, Round};
+use crate::patch::diff;
+use crate::patch::order::{Order, Patch, Rollback};
+use crate::patch::outcome::{InstanceReport, Status};
+use crate::patch::report::{Deed, Delivery};
+
+/// How a rollback went, for whoever waits.
+pub struct TakenBack {
+    /// Summary, details and diff, as they are logged.
+    pub report: String,
+    /// It is done in every instance.
+    pub done: bool,
+}
+
+/// How many refusing instances are listed one by one.
+const LISTED: usize = 20;
+
+impl Office {
+    /// Takes patches of a service (its folder name) back, in every instance that they were for, or says why not.
+    ///
+    /// # Errors
+    /// When what is wanted is not live, or the history cannot be read.
+    pub async fn roll_back(self: &Arc<Self>, service: &str, wanted: Wanted, by: &str) -> Result<TakenBack, String> {
+        let _turn = self.turn(service).await;
+        let began = Instant::now();
+        let is_here = |record: &Record| match record.target {
+            Target::All => true,
+            Target::Handle(_) => record.id > self.newest_before && !self.concerned(service, record.target).is_empty(),
+        };
+        let choice = self.books(|Books { history, .. }| choice::of(history, service, wanted, is_here))?;
+        let dry = self.take_back(&choice, true, &HashSet::new()).await;
+        let refused: Vec<InstanceReport> = dry.reports.iter().filter(|report| refuses(report)).cloned().collect();
+        let deed = Deed::Rollback { ids: &choice.ids, by };
+        if !refused.is_empty() {
+            let delivery = Delivery {
+                deed,
+                reports: &refused,
+            };
+            return Ok(self.tell_refusal(&choice.what, &delivery, dry.reports.len()));
+        }
+        // Before the order leaves: an instance that starts just now has the patch already and gets the order, or never gets the patch.
+        let withdrawn = self.standing.withdraw(service, &choice.ids);
+        let answers = self.take_back(&choice, false, &dry.lost).await;
+        let Answers { reports, lost, late } = answers;
+        let delivery = Delivery {
+            deed,
+            reports: &reports,
+        };
+        if reports.iter().any(refuses)
+            && matches!(delivery.status(), Status::Failed | Status::Rejected | Status::Unchanged)
+        {
+            self.standing.put_back(service, withdrawn);
+            return Ok(self.tell_refusal(&choice.what, &delivery, reports.len()));
+        }
+        if !lost.is_empty() {
+            let (ids, by) = (choice.ids.clone(), by.to_owned());
+            answers::tell_late(late, choice.what.clone(), move |reports| {
+                let deed = Deed::Rollback { ids: &ids, by: &by };
+                Delivery { deed, reports }.summary()
+            });
+        }
+        let written = self.write_event(&event_of(&choice, &delivery, by, began));
+        self.renew_files(service, &choice);
+        for instance in self.concerned(service, choice.target) {
+            choice.names.iter().for_each(|name| instance.set_behind(name, false));
+        }
+        let (mut extra, mut done) = self.bring_back_previous(service, &choice, &lost).await;
+        if let Err(error) = written {
+            done = false;
+            let _ = writeln!(
+                extra,
+                "  not written down: {error}; it would be applied again when the node starts"
+            );
+        }
+        let head = format!(
+            "[hotfix] {} {}\n{}{extra}",
+            choice.what,
+            delivery.summary(),
+            delivery.details()
+        );
+        let diff = delivery
+            .applied()
+            .map(|report| diff::of_functions(&report.functions))
+            .unwrap_or_default();
+        self.log(&head, &diff);
+        Ok(TakenBack {
+            report: head + &diff,
+            done: done && (reports.is_empty() || delivery.is_complete()),
+        })
+    }
+
+    /// The living instances that a patch was for.
+    fn concerned(&self, service: &str, target: Target) -> Vec<Arc<Instance>> {
+        let mut instances = self.node.registry().of_service(service);
+        if let Target::Handle(handle) = target {
+            instances.retain(|instance| instance.identity.handle == Handle(handle));
+        }
+        instances
+    }
+
+    /// Orders a rollback. What has ended meanwhile has nothing to take back.
+    async fn take_back(&self, choice: &Choice, dry: bool, lost: &HashSet<u32>) -> Answers {
+        let instances = self.concerned(&choice.service, choice.target);
+        let rollback = Arc::new(Rollback {
+            ids: choice.ids.clone(),
+            dry,
+        });
+        let order = |reply, progress| Order::Rollback {
+            rollback: rollback.clone(),
+            reply,
+            progress,
+        };
+        let round = Round {
+            node: &self.node,
+            limits: self.limits(),
+            order: &order,
+            noun: "rollback",
+            pending: "the rollback is pending there and will be done before its next message",
+        };
+        let mut answers = round.ask(&instances, lost).await;
+        let lost = &answers.lost;
+        answers
+            .reports
+            .retain(|report| report.status != Status::TimedOut || lost.contains(&report.handle));
+        answers
+    }
+
+    fn tell_refusal(&self, what: &str, delivery: &Delivery<'_>, asked: usize) -> TakenBack {
+        let refused: Vec<&InstanceReport> = delivery.reports.iter().filter(|report| refuses(report)).collect();
+        let first = [InstanceReport::clone(refused[0])];
+        let alone = Delivery {
+            reports: &first,
+            ..*delivery
+        };
+        let mut head = format!("[hotfix] {what} {}\n", alone.summary());
+        for report in refused.iter().take(LISTED).filter(|_| asked > 1) {
+            let why = report.error.as_deref().unwrap_or("it gave no reason");
+            // Writing into a String cannot fail.
+            let _ = writeln!(head, "  {} {why}", Handle(report.handle));
+        }
+        if refused.len() > LISTED {
+            let _ = writeln!(head, "  and {} more", refused.len() - LISTED);
+        }
+        self.log(&head, "");
+        TakenBack {
+            report: head,
+            done: false,
+        }
+    }
+
+    /// The version before the one that was taken back stands again, also where it never was. What is to be told of that, and whether it went well.
+    async fn bring_back_previous(
+        self: &Arc<Self>,
+        service: &str,
+        choice: &Choice,
+        lost: &HashSet<u32>,
+    ) -> (String, bool) {
+        let Some(patch) = self.previous(service, choice) else {
+            return (String::new(), true);
+        };
+        let instances = self.concerned(service, Target::All);
+        let answers = self.apply(&patch, &instances, lost).await;
+        if !answers.lost.is_empty() {
+            self.await_late(&patch, answers.late);
+        }
+        answers
+            .reports
+            .iter()
+            .for_each(|report| self.note_behind(&patch, report));
+        let mut told = format!("  patch {}, the version before it, stands again", patch.id);
+        let anew = answers.reports.iter().filter(|report| report.status == Status::Applied);
+        let anew: Vec<String> = anew.map(|report| Handle(report.handle).to_string()).collect();
+        if !anew.is_empty() {
+            // Writing into a String cannot fail.
+            let _ = write!(told, "; applied to {}, which had not had it", anew.join(", "));
+        }
+        told.push('\n');
+        let bad: Vec<_> = answers
+            .reports
+            .into_iter()
+            .filter(|report| !report.status.is_live())
+            .collect();
+        for report in bad.iter().take(LISTED) {
+            let alone = std::slice::from_ref(report);
+            let (handle, summary) = (Handle(report.handle), Delivery::of(&patch, alone).summary());
+            let _ = writeln!(told, "  {handle} patch {}: {summary}", patch.id);
+        }
+        (told, bad.is_empty())
+    }
+
+    fn previous(&self, service: &str, choice: &Choice) -> Option<Arc<Patch>> {
+        let name = choice
+            .names
+            .first()
+            .filter(|_| !choice.all && choice.target == Target::All)?;
+        self.standing.of(service).into_iter().find(|patch| patch.name == *name)
+    }
+
+    /// A file that was left in the letterbox is a new patch once it is saved again, though its bytes be the same.
+    fn renew_files(&self, service: &str, choice: &Choice) {
+        let Some(watcher) = self.watcher() else { return };
+        for name in &choice.names {
+            watcher.renew(&self.config.dir.join(service).join(name));
+        }
+    }
+}
+
+fn refuses(report: &InstanceReport) -> bool {
+    matches!(report.status, Status::Rejected | Status::Failed)
+}
+
+fn event_of(choice: &Choice, delivery: &Delivery<'_>, by: &str, began: Instant) -> Event {
+    Event {
+        kind: EventKind::RolledBack,
+        subject: choice.subject(),
+        by: by.to_owned(),
+        reason: None,
+        outcome: Outcome {
+            ms: Some(began.elapsed().as_secs_f64() * 1e3),
+            error: None,
+            instances: delivery.reports.iter().map(record::Instance::from).collect(),
+            functions: delivery.functions().iter().map(record::Function::from).collect(),
+            warnings: delivery.warnings(),
+        },
+    }
+}
+
+impl Choice {
+    fn subject(&self) -> Subject {
+        match self.ids.first() {
+            Some(id) if !self.all => Subject::Patch(record::PatchId(*id)),
+            _ => Subject::Service(self.service.clone()),
+        }
+    }
+}
