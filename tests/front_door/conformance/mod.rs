@@ -3,6 +3,7 @@
 //!
 //! One case alone: `CASE="words of its name" cargo test --test front_door conformance`.
 
+mod additions;
 mod bad_patches;
 mod bodies;
 mod case;
