@@ -158,7 +158,7 @@ impl Run {
             (Step::Patch(new), "applied") => case.before.push(std::mem::replace(&mut case.now, new)),
             (Step::Patch(new), "had" | "unchanged") => case.now = new,
             (Step::Rollback, "rolled") => case.now = case.before.pop().unwrap_or_else(|| case.now.clone()),
-            (_, "rejected") => {
+            (_, "rejected" | "failed") => {
                 let Some(why) = REFUSALS.iter().find(|why| said.contains(**why)) else {
                     return self.fail(number, &format!("refused for no reason that is allowed: {said}"));
                 };
@@ -202,7 +202,7 @@ impl Run {
         drop(node);
         let summary = format!("{} services, {probes} probes ({errors} errors): {counts:?}", cases.len());
         println!("{summary}");
-        let shown = failures.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("\n");
+        let shown = failures.iter().take(if std::env::var_os("HOTLUA_SEED").is_some() { 50 } else { 3 }).map(String::as_str).collect::<Vec<_>>().join("\n");
         let seeds: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
         assert!(failures.is_empty(), "{shown}\n{summary}\n{}", seeds.join("\n"));
         let count = |what: &str| counts.get(what).copied().unwrap_or_default();
