@@ -1,6 +1,6 @@
 //! One running instance of a service: its mailbox, its turn on a worker thread, and what others may know about it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -66,6 +66,8 @@ pub struct Instance {
     pub mailbox: Mailbox,
     /// What it has done so far.
     pub counters: Counters,
+    /// What its peers have and it has not: names that people know.
+    behind: Mutex<BTreeSet<String>>,
     turn: AtomicU8,
     body: Mutex<Body>,
 }
@@ -109,12 +111,28 @@ impl Instance {
             identity,
             mailbox: Mailbox::new(),
             counters: Counters::default(),
+            behind: Mutex::default(),
             turn: AtomicU8::new(0),
             body: Mutex::new(Body {
                 actor: Some(actor),
                 batch: VecDeque::new(),
             }),
         }
+    }
+
+    /// Notes whether it lacks something that its peers have.
+    pub fn set_behind(&self, what: &str, is_behind: bool) {
+        let mut behind = self.behind.lock();
+        if is_behind {
+            behind.insert(what.to_owned());
+        } else {
+            behind.remove(what);
+        }
+    }
+
+    /// What its peers have and it has not, sorted.
+    pub fn behind(&self) -> Vec<String> {
+        self.behind.lock().iter().cloned().collect()
     }
 
     /// Whether a worker runs it just now.

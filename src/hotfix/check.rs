@@ -7,9 +7,9 @@ use tracing::debug;
 
 use crate::actor::instance::Instance;
 use crate::hotfix::answers;
-use crate::hotfix::deliver::{Parcel, Told, diff_of};
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::office::{Books, Office};
+use crate::hotfix::parcel::{Parcel, Told, diff_of};
 use crate::hotfix::record;
 use crate::hotfix::round::Round;
 use crate::patch::order::{Order, Patch};

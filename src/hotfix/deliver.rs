@@ -1,19 +1,21 @@
 //! One patch to every instance: written down, sent, answered, told, filed.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{info, warn};
 
+use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::answers;
 use crate::hotfix::archive::ArchiveError;
 use crate::hotfix::history::HistoryError;
+use crate::hotfix::late::Undecided;
 use crate::hotfix::office::{Books, Office};
-use crate::hotfix::record::{self, Intake, Origin, PatchId, Target, Verdict};
+use crate::hotfix::parcel::{Parcel, Told, diff_of, verdict_of};
+use crate::hotfix::record::{self, Intake, Origin, PatchId, Target};
 use crate::hotfix::round::{Answers, Round};
 use crate::patch::diff;
 use crate::patch::order::{Order, Patch};
@@ -21,39 +23,8 @@ use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery};
 use crate::patch::source::Source;
 
-/// A patch as it came in.
-pub struct Parcel {
-    /// The service's folder name.
-    pub service: String,
-    /// The file's name.
-    pub name: String,
-    /// The file as messages name it.
-    pub label: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// What `...` is in it.
-    pub args: Vec<String>,
-    /// Who.
-    pub by: String,
-    /// How it came.
-    pub origin: Origin,
-    /// Whom it is for.
-    pub target: Target,
-    /// The dropped file.
-    pub path: Option<PathBuf>,
-}
-
-/// What became of it, for whoever waits.
-pub struct Told {
-    /// The verdict.
-    pub status: Status,
-    /// Every instance has it.
-    pub complete: bool,
-    /// What it printed.
-    pub output: String,
-    /// Summary, details and diff, as they are logged.
-    pub report: String,
-}
+/// A patch, and the answers to it that were not waited for.
+type Late = (Arc<Patch>, UnboundedReceiver<InstanceReport>);
 
 /// How soon trouble with the archive is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -71,12 +42,12 @@ impl Office {
         let began = Instant::now();
         let sha256 = record::sha256(&parcel.bytes);
         let (id, previous) = self.write_down(&parcel, &sha256)?;
-        let reports = match Source::new(&parcel.bytes) {
+        let (reports, late) = match Source::new(&parcel.bytes) {
             Ok(source) => self.send(&parcel, source, id, &sha256, &instances).await,
-            Err(why) => instances
-                .iter()
-                .map(|i| answers::rejected(i, format!("{}: {why}", parcel.label)))
-                .collect(),
+            Err(why) => {
+                let rejected = |instance| answers::rejected(instance, format!("{}: {why}", parcel.label));
+                (instances.iter().map(rejected).collect(), None)
+            }
         };
         let deed = Deed::Apply {
             id: id.0,
@@ -90,10 +61,31 @@ impl Office {
         let diff = diff_of(&delivery, &parcel, previous.as_deref());
         let told = self.tell(&parcel, &delivery, &diff);
         self.finish(id, &delivery, &diff, began.elapsed());
-        if matches!(told.status, Status::Applied | Status::Unchanged | Status::NoEffect) {
-            self.file_away_or_retry(id, parcel);
+        match late {
+            Some((patch, late)) if told.status == Status::TimedOut => {
+                let undecided = Undecided {
+                    patch,
+                    parcel,
+                    previous,
+                    began,
+                };
+                self.decide_late(undecided, late);
+            }
+            late => {
+                if let Some((patch, late)) = late {
+                    self.await_late(&patch, late);
+                }
+                self.file_if_handled(id, told.status, parcel);
+            }
         }
         Ok(told)
+    }
+
+    /// Files a patch whose verdict lets it leave the letterbox.
+    pub(super) fn file_if_handled(self: &Arc<Self>, id: PatchId, status: Status, parcel: Parcel) {
+        if matches!(status, Status::Applied | Status::Unchanged | Status::NoEffect) {
+            self.file_away_or_retry(id, parcel);
+        }
     }
 
     fn write_down(&self, parcel: &Parcel, sha256: &str) -> Result<(PatchId, Option<Vec<u8>>), HistoryError> {
@@ -121,7 +113,7 @@ impl Office {
         id: PatchId,
         sha256: &str,
         instances: &[Arc<Instance>],
-    ) -> Vec<InstanceReport> {
+    ) -> (Vec<InstanceReport>, Option<Late>) {
         let patch = Arc::new(Patch {
             id: id.0,
             service: parcel.service.clone(),
@@ -142,10 +134,8 @@ impl Office {
         if for_all {
             self.settle(&patch, &answers.reports);
         }
-        if !answers.lost.is_empty() {
-            self.await_late(&patch, answers.late);
-        }
-        answers.reports
+        let late = (!answers.lost.is_empty()).then_some((patch, answers.late));
+        (answers.reports, late)
     }
 
     /// Has instances apply a patch; those that have it already answer so. `lost`: those that are known not to answer now.
@@ -166,16 +156,25 @@ impl Office {
     }
 
     /// Decides whether new instances get the patch.
-    fn settle(&self, patch: &Arc<Patch>, reports: &[InstanceReport]) {
+    pub(super) fn settle(&self, patch: &Arc<Patch>, reports: &[InstanceReport]) {
         match reports.iter().find(|report| report.status == Status::Applied) {
             Some(applied) => {
                 // The first delivery decides; nobody else sets it.
                 let _ = patch.sources.set(applied.sources.clone());
                 self.standing.confirm(patch);
+                reports.iter().for_each(|report| self.note_behind(patch, report));
             }
             None => {
                 self.standing.withdraw(&patch.service, &[patch.id]);
             }
+        }
+    }
+
+    /// An instance without a patch that its peers have is behind.
+    pub(super) fn note_behind(&self, patch: &Patch, report: &InstanceReport) {
+        if let Some(instance) = self.node.registry().get(Handle(report.handle)) {
+            let has_it = report.status.is_live() || report.status == Status::NoEffect;
+            instance.set_behind(&patch.name, !has_it);
         }
     }
 
@@ -219,20 +218,7 @@ impl Office {
     }
 
     fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {
-        let verdict = Verdict {
-            status: delivery.status(),
-            summary: delivery.summary(),
-            error: delivery.error().map(str::to_owned),
-            ms: took.as_secs_f64() * 1e3,
-            diff: diff.to_owned(),
-            instances: delivery.reports.iter().map(record::Instance::from).collect(),
-            functions: delivery.functions().iter().map(record::Function::from).collect(),
-            warnings: delivery.warnings(),
-            sources: delivery
-                .applied()
-                .map(|report| report.sources.clone())
-                .unwrap_or_default(),
-        };
+        let verdict = verdict_of(delivery, diff, took);
         let written = self.books(|Books { history, archive }| {
             history
                 .finish(id, &verdict)
@@ -261,16 +247,4 @@ impl Office {
             }
         });
     }
-}
-
-/// The diff of what is, or would be, applied.
-pub(super) fn diff_of(delivery: &Delivery<'_>, parcel: &Parcel, previous: Option<&[u8]>) -> String {
-    let Some(applied) = delivery.applied() else {
-        return String::new();
-    };
-    let functions = diff::of_functions(&applied.functions);
-    if previous.is_none() && !functions.is_empty() {
-        return functions;
-    }
-    functions + &diff::of_file(&parcel.label, previous, &parcel.bytes)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::choice::Wanted;
-use crate::hotfix::deliver::{Parcel, Told};
 use crate::hotfix::office::{Books, Office};
+use crate::hotfix::parcel::{Parcel, Told};
 use crate::hotfix::record::{self, Origin, Record, Target as RecordedTarget, Withdrawn};
 use crate::hotfix::rollback::TakenBack;
 

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use crate::hotfix::record::{
     Active, ArchivedAs, Entry, Event, Intake, Last, PatchId, Record, Shown, Subject, Verdict, check_name,
 };
+use crate::patch::outcome::Status;
 
 mod column;
 mod error;
@@ -63,7 +64,19 @@ impl History {
     /// # Errors
     /// When there is no such patch, it has a verdict already, or the database cannot be written.
     pub fn finish(&mut self, id: PatchId, verdict: &Verdict) -> Result<(), HistoryError> {
-        let written = write::result(&mut self.db, id, verdict);
+        self.finish_from(None, id, verdict)
+    }
+
+    /// As [`History::finish`], for a patch that had timed out everywhere and has been answered now.
+    ///
+    /// # Errors
+    /// When there is no such patch, its verdict is another one, or the database cannot be written.
+    pub fn finish_late(&mut self, id: PatchId, verdict: &Verdict) -> Result<(), HistoryError> {
+        self.finish_from(Some(Status::TimedOut), id, verdict)
+    }
+
+    fn finish_from(&mut self, before: Option<Status>, id: PatchId, verdict: &Verdict) -> Result<(), HistoryError> {
+        let written = write::result(&mut self.db, before, id, verdict);
         match self.explain(written)? {
             Finish::Done => Ok(()),
             Finish::Unknown => Err(HistoryError::Unknown(id)),

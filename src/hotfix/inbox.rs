@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
 
-use crate::hotfix::deliver::Parcel;
 use crate::hotfix::office::Office;
+use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{self, Origin, Target};
 use crate::watch::{self, Event, Settled};
 

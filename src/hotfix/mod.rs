@@ -1,7 +1,7 @@
 //! The post room: every patch passes here, in the order of the files below. It never touches a VM: it speaks in messages.
 //!
-//! [`inbox`] takes dropped files from the watcher, [`desk`] what is asked by hand; [`deliver`] sends a patch to every instance, [`check`] asks
-//! what it would do, [`rollback`] takes back what is a [`choice`]: each is a `round` of one order, whose `answers` are told. [`history`] is the database, [`archive`]
+//! [`inbox`] takes dropped files from the watcher, [`desk`] what is asked by hand; [`deliver`] sends a patch (a [`parcel`]) to every instance, [`check`] asks
+//! what it would do, [`rollback`] takes back what is a [`choice`]: each is a `round` of one order, whose `answers` are told, also `late` ones. [`history`] is the database, [`archive`]
 //! the files made from it; [`replay`] brings live patches back at start. [`office`] is what they share; `standing` holds what new instances get.
 
 mod answers;
@@ -12,8 +12,10 @@ pub mod deliver;
 pub mod desk;
 pub mod history;
 pub mod inbox;
+mod late;
 pub mod lock;
 pub mod office;
+pub mod parcel;
 pub mod record;
 pub mod replay;
 pub mod rollback;

@@ -174,15 +174,18 @@ impl Office {
         }
     }
 
-    /// Writes an event into the books; that the journal cannot be written is logged, since its next line makes up for it.
+    /// Writes an event into the books.
     pub(super) fn write_event(&self, event: &Event) -> Result<(), HistoryError> {
-        self.books(|Books { history, archive }| {
-            history.event(event)?;
-            if let Err(error) = archive.write_journal(history) {
-                warn!("[hotfix] {error}");
-            }
-            Ok(())
-        })
+        self.books(|Books { history, .. }| history.event(event))?;
+        self.catch_up_journal();
+        Ok(())
+    }
+
+    /// Writes the journal's new lines. That it cannot be written is logged, since the next time makes up for it.
+    pub(super) fn catch_up_journal(&self) {
+        if let Err(error) = self.books(|Books { history, archive }| archive.write_journal(history)) {
+            warn!("[hotfix] {error}");
+        }
     }
 
     /// Writes down what the node itself did with a patch; trouble is logged.
@@ -258,6 +261,7 @@ impl Office {
     }
 
     fn tell_caught_up(&self, patch: &Patch, report: InstanceReport) {
+        self.note_behind(patch, &report);
         let reports = [report];
         let delivery = Delivery::of(patch, &reports);
         let verb = if self.replayed.lock().contains(&patch.id) {

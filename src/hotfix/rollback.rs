@@ -74,6 +74,9 @@ impl Office {
         }
         let written = self.write_event(&event_of(&choice, &delivery, by, began));
         self.renew_files(service, &choice);
+        for instance in self.concerned(service, choice.target) {
+            choice.names.iter().for_each(|name| instance.set_behind(name, false));
+        }
         let (mut extra, mut done) = self.bring_back_previous(service, &choice, &lost).await;
         if let Err(error) = written {
             done = false;
@@ -173,6 +176,10 @@ impl Office {
         if !answers.lost.is_empty() {
             self.await_late(&patch, answers.late);
         }
+        answers
+            .reports
+            .iter()
+            .for_each(|report| self.note_behind(&patch, report));
         let mut told = format!("  patch {}, the version before it, stands again", patch.id);
         let anew = answers.reports.iter().filter(|report| report.status == Status::Applied);
         let anew: Vec<String> = anew.map(|report| Handle(report.handle).to_string()).collect();

@@ -232,5 +232,9 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
     if work.report.status == Status::Applied && !work.dry {
         context.applied.live.borrow_mut().push(patch.clone());
     }
-    if work.may_wait { Outcome::Wait(work.report) } else { Outcome::Told(work.report) }
+    if work.may_wait {
+        Outcome::Wait(work.report)
+    } else {
+        Outcome::Told(work.report)
+    }
 }

@@ -24,7 +24,7 @@ use crate::lua::values;
 use crate::patch::bytecode::Code;
 use crate::patch::compare::Side;
 use crate::patch::source::Source;
-use crate::patch::syntax::{Outline, outline};
+use crate::patch::syntax::{Outline, outline, too_much};
 
 /// One compiled file.
 #[derive(Debug)]
@@ -194,7 +194,13 @@ impl Chunks {
     ) -> Result<Arc<Chunk>, String> {
         let mut around = declarations.join("return function(...) ");
         around.push_str("return function(...) ");
-        let text = [around.as_bytes(), source.bytes(), b"\n", "end ".repeat(declarations.len()).as_bytes()].concat();
+        let text = [
+            around.as_bytes(),
+            source.bytes(),
+            b"\n",
+            "end ".repeat(declarations.len()).as_bytes(),
+        ]
+        .concat();
         let key = (label.to_owned(), hex::encode(Sha256::digest(&text)));
         if let Some(chunk) = self.known.lock().get(&key) {
             return Ok(chunk.clone());
@@ -217,6 +223,15 @@ impl Chunk {
     /// As [`Chunks::file`].
     pub unsafe fn push(&self, l: *mut lua_State) -> bool {
         load(l, &self.bytecode, &self.label, c"b")
+    }
+
+    /// How many functions of the probe stand before the text's final `return`.
+    pub fn probes(&self) -> usize {
+        if self.frame.is_probed() {
+            self.outline.locals.len().div_ceil(PROBE_WIDTH)
+        } else {
+            0
+        }
     }
 
     /// What the compiler made of the text; of a file without its probe.
@@ -249,7 +264,11 @@ impl Chunk {
     /// # Safety
     /// As [`Chunks::file`].
     pub unsafe fn side(&self, l: *mut lua_State) -> Result<Side<'_>, String> {
-        Ok(Side { outline: &self.outline, code: self.code(l)?, base: self.frame.text_base() })
+        Ok(Side {
+            outline: &self.outline,
+            code: self.code(l)?,
+            base: self.frame.text_base(),
+        })
     }
 }
 
@@ -274,7 +293,9 @@ unsafe fn compile(l: *mut lua_State, source: Source, label: &str, sha256: String
         // Where the probe does not fit (a label at the very end) the file runs without it.
         let probes = [Frame::Probed, Frame::ProbedInside].into_iter();
         let mut probes = probes.map(|frame| (frame, with_probe(source.bytes(), &outline_of, frame)));
-        frame = probes.find(|(_, text)| replace_top(l, load(l, text, label, c"t"))).map_or(Frame::Bare, |(frame, _)| frame);
+        frame = probes
+            .find(|(_, text)| replace_top(l, load(l, text, label, c"t")))
+            .map_or(Frame::Bare, |(frame, _)| frame);
     }
     let bytecode = dump(l);
     Ok(Chunk {
@@ -316,6 +337,12 @@ unsafe fn compile_bound(
     if !load(l, &text, label, c"t") {
         return Err(message(l));
     }
+    if let Some(line) = too_much(source.bytes()) {
+        ffi::lua_pop(l, 1);
+        return Err(format!(
+            "{label}:{line}: an expression is too long, or nested too deep, for a patch; split it up"
+        ));
+    }
     let chunk = Chunk {
         label: label.to_owned(),
         text: source.bytes().to_vec(),
@@ -326,7 +353,10 @@ unsafe fn compile_bound(
         code: OnceLock::new(),
     };
     let code = chunk.code(l)?;
-    if code.functions[..declarations.len()].iter().any(|function| function.children.len() != 1) {
+    if code.functions[..declarations.len()]
+        .iter()
+        .any(|function| function.children.len() != 1)
+    {
         return Err(format!("{label}: it has an `end` too many"));
     }
     Ok(chunk)
@@ -417,7 +447,10 @@ mod tests {
         let text = "local a = 1\nlocal b\nreturn a -- x";
         let probe = "local a = 1\nlocal b\n__keep(function()return a,b end) return a -- x";
         assert_eq!(probed(text, Frame::Probed), format!("{head}{probe}"));
-        assert_eq!(probed(text, Frame::ProbedInside), format!("{head}return(function(...){probe}\nend)(...)"));
+        assert_eq!(
+            probed(text, Frame::ProbedInside),
+            format!("{head}return(function(...){probe}\nend)(...)")
+        );
         assert_eq!(
             probed("local a -- x", Frame::Probed),
             format!("{head}local a -- x\n__keep(function()return a end) ")

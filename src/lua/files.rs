@@ -96,7 +96,10 @@ impl Files {
 
     /// Adds a text whose functions come one by one, see [`Files::register`].
     pub fn add_revision(&mut self, chunk: Arc<Chunk>, of: usize, patch: u64) -> usize {
-        self.list.push(File { chunk, kind: Kind::Revision { of, patch } });
+        self.list.push(File {
+            chunk,
+            kind: Kind::Revision { of, patch },
+        });
         self.list.len() - 1
     }
 
@@ -115,14 +118,28 @@ impl Files {
     ///
     /// # Safety
     /// As [`Files::add`].
-    pub unsafe fn register(&mut self, l: *mut lua_State, index: c_int, file: usize, code: &Code, base: usize, function: usize) {
-        let Some(proto) = layout::proto_of(l, index) else { return };
+    pub unsafe fn register(
+        &mut self,
+        l: *mut lua_State,
+        index: c_int,
+        file: usize,
+        code: &Code,
+        base: usize,
+        function: usize,
+    ) {
+        let Some(proto) = layout::proto_of(l, index) else {
+            return;
+        };
         self.keep(l, index);
         let mut open = vec![(proto, function)];
         while let Some((proto, function)) = open.pop() {
             let number = function.checked_sub(base + 1);
             self.origins.insert(proto, Origin { file, function: number });
-            open.extend(layout::children(proto).into_iter().zip(code.functions[function].children.iter().copied()));
+            open.extend(
+                layout::children(proto)
+                    .into_iter()
+                    .zip(code.functions[function].children.iter().copied()),
+            );
         }
     }
 
@@ -134,17 +151,22 @@ impl Files {
     /// What function number `function` of a text is: of a revision's program, the revision's.
     pub fn named(&self, file: usize, function: usize) -> Origin {
         match self.list.get(file).map(|file| &file.kind) {
-            Some(Kind::Program { revision, functions }) => {
-                Origin { file: *revision, function: functions.get(function).copied() }
-            }
-            _ => Origin { file, function: Some(function) },
+            Some(Kind::Program { revision, functions }) => Origin {
+                file: *revision,
+                function: functions.get(function).copied(),
+            },
+            _ => Origin {
+                file,
+                function: Some(function),
+            },
         }
     }
 
     /// Whether a file of this name is loaded here, and only with another content.
     pub fn runs_other_text(&self, source: &SourceFile) -> bool {
         let same_name = |file: &&File| file.chunk.label == source.file;
-        let other_text = |file: &File| !(matches!(file.kind, Kind::Script { .. }) && file.chunk.sha256 == source.sha256);
+        let other_text =
+            |file: &File| !(matches!(file.kind, Kind::Script { .. }) && file.chunk.sha256 == source.sha256);
         let mut loaded = self.list.iter().filter(same_name).peekable();
         loaded.peek().is_some() && loaded.all(other_text)
     }
@@ -153,7 +175,10 @@ impl Files {
     pub fn source(&self, number: usize) -> Option<SourceFile> {
         let number = self.activation(number)?;
         let chunk = &self.list.get(number)?.chunk;
-        Some(SourceFile { file: chunk.label.clone(), sha256: chunk.sha256.clone() })
+        Some(SourceFile {
+            file: chunk.label.clone(),
+            sha256: chunk.sha256.clone(),
+        })
     }
 
     /// One text.
@@ -172,12 +197,22 @@ impl Files {
 
     /// The newest version of a loaded file.
     pub fn current(&self, activation: usize) -> usize {
-        self.versions.get(&activation).and_then(|versions| versions.last()).copied().unwrap_or(activation)
+        self.versions
+            .get(&activation)
+            .and_then(|versions| versions.last())
+            .copied()
+            .unwrap_or(activation)
     }
 
     /// The versions that a loaded file has had, the newest first, the file itself last.
     pub fn versions(&self, activation: usize) -> impl Iterator<Item = usize> + '_ {
-        self.versions.get(&activation).into_iter().flatten().rev().copied().chain([activation])
+        self.versions
+            .get(&activation)
+            .into_iter()
+            .flatten()
+            .rev()
+            .copied()
+            .chain([activation])
     }
 
     /// Makes a revision the newest version of its file.
@@ -225,12 +260,20 @@ impl Files {
 
     /// Functions that stand for one of a file.
     pub fn stand_ins(&self, of: Origin) -> Vec<Origin> {
-        self.stands_for.iter().filter(|(_, old)| **old == of).map(|(new, _)| *new).collect()
+        self.stands_for
+            .iter()
+            .filter(|(_, old)| **old == of)
+            .map(|(new, _)| *new)
+            .collect()
     }
 
     /// Functions that stand for some function of one text.
     pub fn standing_for(&self, file: usize) -> Vec<Origin> {
-        self.stands_for.iter().filter(|(_, old)| old.file == file).map(|(new, _)| *new).collect()
+        self.stands_for
+            .iter()
+            .filter(|(_, old)| old.file == file)
+            .map(|(new, _)| *new)
+            .collect()
     }
 
     /// Forgets what the functions of one text stand for.
@@ -254,7 +297,11 @@ impl Files {
     /// As [`Files::origin`].
     pub unsafe fn protos(&mut self, l: *mut lua_State, wanted: impl Fn(Origin) -> bool) -> Vec<(Proto, Origin)> {
         self.index(l);
-        self.origins.iter().filter(|(_, origin)| wanted(**origin)).map(|(proto, origin)| (*proto, *origin)).collect()
+        self.origins
+            .iter()
+            .filter(|(_, origin)| wanted(**origin))
+            .map(|(proto, origin)| (*proto, *origin))
+            .collect()
     }
 
     unsafe fn index(&mut self, l: *mut lua_State) {
@@ -272,7 +319,9 @@ impl Files {
         let chunk = self.list[file].chunk.clone();
         for _ in 0..chunk.frame.depth() {
             self.origins.insert(main, Origin { file, function: None });
-            let Some(&inner) = layout::children(main).first() else { return };
+            let Some(&inner) = layout::children(main).first() else {
+                return;
+            };
             main = inner;
         }
         self.origins.insert(main, Origin { file, function: None });
@@ -281,9 +330,20 @@ impl Files {
         for (number, function) in functions.iter().enumerate() {
             nested[function.parent.map_or(0, |parent| parent + 1)].push(number);
         }
-        let mut open = vec![(main, 0)];
+        let mut children = layout::children(main);
+        // The probe's functions stand before the final `return`, and have no number.
+        let before = nested[0]
+            .iter()
+            .filter(|number| functions[**number].range.start < chunk.outline.tail)
+            .count();
+        children.drain(before.min(children.len())..(before + chunk.probes()).min(children.len()));
+        let mut open: Vec<(Proto, usize)> = Vec::new();
+        for (&child, &number) in children.iter().zip(&nested[0]) {
+            let origin = self.named(file, number);
+            self.origins.insert(child, origin);
+            open.push((child, number + 1));
+        }
         while let Some((proto, place)) = open.pop() {
-            // The probe's functions come after those of the text, and have no number.
             for (&child, &number) in layout::children(proto).iter().zip(&nested[place]) {
                 let origin = self.named(file, number);
                 self.origins.insert(child, origin);
@@ -305,17 +365,29 @@ impl Files {
     pub fn text_at(&self, origin: Origin) -> Option<Text> {
         let chunk = &self.list.get(origin.file)?.chunk;
         let (first, last) = chunk.outline.functions.get(origin.function?)?.lines;
-        let lines = chunk.text.split_inclusive(|&b| b == b'\n').skip(first.saturating_sub(1) as usize);
+        let lines = chunk
+            .text
+            .split_inclusive(|&b| b == b'\n')
+            .skip(first.saturating_sub(1) as usize);
         let lines: Vec<&[u8]> = lines.take((last + 1 - first) as usize).collect();
         let mut text = String::from_utf8_lossy(&lines.concat()).replace("\r\n", "\n");
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        Some(Text { file: chunk.label.clone(), line: first, text })
+        Some(Text {
+            file: chunk.label.clone(),
+            line: first,
+            text,
+        })
     }
 
     /// What the tree tells of a function.
     pub fn function(&self, origin: Origin) -> Option<&Function> {
-        self.list.get(origin.file)?.chunk.outline.functions.get(origin.function?)
+        self.list
+            .get(origin.file)?
+            .chunk
+            .outline
+            .functions
+            .get(origin.function?)
     }
 }

@@ -20,7 +20,7 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 
 use crate::lua::heap::seen::Seen;
-use crate::lua::layout::{self, Held, Proto, Tables};
+use crate::lua::layout::{self, Held, InMemory, Proto};
 use crate::lua::values::{self, Slot};
 
 /// A place that holds a value.
@@ -43,8 +43,13 @@ pub enum Spot {
         /// The local's number as `lua_getlocal` counts (negative: vararg), or the stack index if it has not started.
         local: c_int,
     },
-    /// The function of a frame of a coroutine, from 0 (innermost).
-    Frame(c_int),
+    /// The function of a frame of a coroutine.
+    Frame {
+        /// Which frame, from 0 (innermost).
+        level: c_int,
+        /// The line that it is at; -1 if unknown.
+        line: c_int,
+    },
 }
 
 /// What a walk is for. Stack indices that it is given are absolute; it leaves the stack as it was.
@@ -75,8 +80,8 @@ pub trait Visitor {
 pub struct Scope<'a> {
     /// Tables that are ours: neither they nor what they alone hold is the program's.
     pub own: &'a [Slot],
-    /// Allows to look at tables as they lie in memory, which is faster.
-    pub tables: Option<Tables>,
+    /// Allows to look at tables and frames as they lie in memory, which is faster.
+    pub in_memory: Option<InMemory>,
 }
 
 /// Visits everything that the program can reach but the running thread's stack. Whom Lua's errors jump over owns neither `seen` nor the
@@ -92,7 +97,7 @@ pub unsafe fn walk<V: Visitor>(l: *mut lua_State, scope: Scope<'_>, seen: &mut S
     let mut walk = Walk {
         seen,
         visitor,
-        tables: scope.tables.filter(|_| !V::EVERY_VALUE),
+        in_memory: scope.in_memory,
         list: top + 1,
         open: 0,
     };
@@ -117,7 +122,7 @@ pub unsafe fn walk<V: Visitor>(l: *mut lua_State, scope: Scope<'_>, seen: &mut S
 struct Walk<'a, V> {
     seen: &'a mut Seen,
     visitor: &'a mut V,
-    tables: Option<Tables>,
+    in_memory: Option<InMemory>,
     /// Stack index of the list of objects that are found and not yet visited, and its length.
     list: c_int,
     open: i64,
@@ -171,9 +176,9 @@ impl<V: Visitor> Walk<'_, V> {
             ffi::LUA_TTABLE => {
                 self.visitor.object(l, object, of);
                 self.metatable(l, object, Spot::Metatable, depth);
-                match self.tables {
-                    Some(tables) => self.table_in_memory(l, tables, object, depth),
-                    None => {
+                match self.in_memory {
+                    Some(proof) if !V::EVERY_VALUE => self.table_in_memory(l, proof, object, depth),
+                    _ => {
                         ffi::lua_pushnil(l);
                         self.pairs(l, object, depth);
                     }
@@ -216,8 +221,8 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     /// The pairs of a table as far as they matter: most tables of numbers and strings need no step of a traversal.
-    unsafe fn table_in_memory(&mut self, l: *mut lua_State, tables: Tables, object: c_int, depth: u32) {
-        let parts = layout::parts(tables, ffi::lua_topointer(l, object));
+    unsafe fn table_in_memory(&mut self, l: *mut lua_State, proof: InMemory, object: c_int, depth: u32) {
+        let parts = layout::parts(proof, ffi::lua_topointer(l, object));
         if parts.array_may_hold() {
             for place in 0..parts.array_length() {
                 if self.matters(parts.array_value(place)) {
@@ -306,9 +311,10 @@ impl<V: Visitor> Walk<'_, V> {
             return;
         }
         let mut level = 0;
-        while ffi::lua_getstack(thread, level, &mut ar) != 0 {
-            ffi::lua_getinfo(thread, c"f".as_ptr(), &mut ar);
-            self.moved(l, thread, object, Spot::Frame(level), depth);
+        loop {
+            ffi::lua_getinfo(thread, c"fl".as_ptr(), &mut ar);
+            let line = ar.currentline;
+            self.moved(l, thread, object, Spot::Frame { level, line }, depth);
             for step in [1, -1] {
                 let mut local = step;
                 while !ffi::lua_getlocal(thread, &ar, local).is_null() {
@@ -317,6 +323,14 @@ impl<V: Visitor> Walk<'_, V> {
                 }
             }
             level += 1;
+            // Counting levels takes the longer the more there are.
+            let more = match self.in_memory {
+                Some(proof) => layout::to_caller(proof, &mut ar),
+                None => ffi::lua_getstack(thread, level, &mut ar) != 0,
+            };
+            if !more {
+                return;
+            }
         }
     }
 

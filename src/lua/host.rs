@@ -12,7 +12,7 @@ use crate::actor::address::Handle;
 use crate::actor::instance::Actor;
 use crate::actor::node::Node;
 use crate::lua::chunks::Chunks;
-use crate::lua::layout::Tables;
+use crate::lua::layout::InMemory;
 use crate::lua::parent::Parent;
 use crate::lua::plans::Plans;
 use crate::patch::order::PostRoom;
@@ -72,8 +72,8 @@ pub struct Host {
     pub make_actor: fn() -> Box<dyn Actor>,
     /// Whether [`crate::lua::layout`] fits the Lua that runs here: proved in the first VM.
     pub layout_fits: OnceLock<bool>,
-    /// The same for its tables, which are then walked faster.
-    pub tables: OnceLock<Option<Tables>>,
+    /// The same for its tables and frames, which are then walked faster.
+    pub in_memory: OnceLock<Option<InMemory>>,
     /// Every Lua file that was read, compiled.
     pub chunks: Chunks,
     /// What differs between versions of files.
@@ -93,7 +93,7 @@ impl Host {
             open_console: outlets.open_console,
             make_actor: outlets.make_actor,
             layout_fits: OnceLock::new(),
-            tables: OnceLock::new(),
+            in_memory: OnceLock::new(),
             chunks: Chunks::default(),
             plans: Plans::default(),
             env,

@@ -1,7 +1,7 @@
 //! The few facts about Lua's own structures that the public API does not give: where a closure keeps its prototype, where a
-//! prototype keeps those nested in it, and where a table keeps its pairs. They hold for the vendored Lua 5.5 on 64-bit machines;
-//! [`check`] and [`check_tables`] prove them at start against closures and tables that they know, so a Lua that differs is noticed
-//! before it is used.
+//! prototype keeps those nested in it, where a table keeps its pairs, and which frame called another. They hold for the vendored Lua
+//! 5.5 on 64-bit machines; [`check`] and [`check_in_memory`] prove them at start against what they know, so a Lua that differs is
+//! noticed before it is used.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
@@ -27,6 +27,10 @@ const TABLE_ARRAY_LENGTH: usize = 12;
 const TABLE_ARRAY: usize = 16;
 /// Byte offset of `Table.node`.
 const TABLE_NODES: usize = 24;
+/// Byte offset of `lua_Debug.i_ci`, which is private: the last field.
+const DEBUG_FRAME: usize = size_of::<ffi::lua_Debug>() - size_of::<usize>();
+/// Byte offset of `CallInfo.previous`.
+const FRAME_CALLER: usize = 16;
 /// The basic type in a tag.
 const TAG_TYPE: u8 = 0x0f;
 /// Tag of a Lua function.
@@ -62,9 +66,9 @@ pub unsafe fn children(proto: Proto) -> Vec<Proto> {
         .collect()
 }
 
-/// The proof that tables are laid out as this file says, from [`check_tables`].
+/// The proof that tables and frames are laid out as this file says, from [`check_in_memory`].
 #[derive(Clone, Copy, Debug)]
-pub struct Tables(());
+pub struct InMemory(());
 
 /// A key or value as it lies in a table.
 #[derive(Clone, Copy, Debug)]
@@ -136,12 +140,12 @@ pub struct Parts {
 /// # Safety
 /// `table` is the `lua_topointer` of a table; what is found is good until the table gets new keys.
 #[inline]
-pub unsafe fn parts(_proof: Tables, table: *const c_void) -> Parts {
+pub unsafe fn parts(_proof: InMemory, table: *const c_void) -> Parts {
     read_parts(table.cast())
 }
 
 unsafe fn read_parts(table: *const u8) -> Parts {
-    // SAFETY: a table's pointer is its structure, whose layout `check_tables` proves.
+    // SAFETY: a table's pointer is its structure, whose layout `check_in_memory` proves.
     Parts {
         array: *table.add(TABLE_ARRAY).cast(),
         array_length: *table.add(TABLE_ARRAY_LENGTH).cast::<u32>() as usize,
@@ -234,11 +238,39 @@ pub unsafe fn check(l: *mut lua_State) -> bool {
     proved
 }
 
-/// Proves the layout of tables on some that are made for it; `None` if it is another one.
+/// Steps from a frame to the one that called it, as `lua_getstack` does for the next level, but without counting from the innermost;
+/// false if there is none.
+///
+/// # Safety
+/// `ar` has been filled by `lua_getstack` of a coroutine that has not run since.
+pub unsafe fn to_caller(_proof: InMemory, ar: &mut ffi::lua_Debug) -> bool {
+    let (frame, caller) = (frame_of(ar), caller_of(*frame_of(ar)));
+    // The outermost is no function's, and nobody called it.
+    let is_function = !caller_of(caller).is_null();
+    if is_function {
+        *frame = caller;
+    }
+    is_function
+}
+
+unsafe fn frame_of(ar: *mut ffi::lua_Debug) -> *mut *const u8 {
+    ar.cast::<u8>().add(DEBUG_FRAME).cast()
+}
+
+unsafe fn caller_of(frame: *const u8) -> *const u8 {
+    // SAFETY: the frame is a CallInfo, whose layout `check_in_memory` proves.
+    *frame.add(FRAME_CALLER).cast()
+}
+
+/// Proves the layout of tables and frames on some that are made for it; `None` if it is another one.
 ///
 /// # Safety
 /// As [`check`], which has succeeded.
-pub unsafe fn check_tables(l: *mut lua_State) -> Option<Tables> {
+pub unsafe fn check_in_memory(l: *mut lua_State) -> Option<InMemory> {
+    (check_tables(l) && check_frames(l)).then_some(InMemory(()))
+}
+
+unsafe fn check_tables(l: *mut lua_State) -> bool {
     let text = c"local co, print, u = ... local a, b, f, s = {}, {}, function() end, 'x'
         local array = {1, 1.5, false, s, a, f, print, co, nil, u}
         local mixed = {a, b; [a] = b, [f] = s, [s] = f, [co] = 1, [2.5] = co, [true] = a, [-1] = print, [print] = true, y = 1}
@@ -258,7 +290,7 @@ pub unsafe fn check_tables(l: *mut lua_State) -> Option<Tables> {
             && [1, 3, 4].map(|table| parts(table).node_count) == [1, 128, 1]
     };
     ffi::lua_settop(l, top);
-    proved.then_some(Tables(()))
+    proved
 }
 
 /// Whether the parts of a small table are what a traversal of it finds, in the same order.
@@ -308,6 +340,39 @@ unsafe fn same(l: *mut lua_State, index: c_int, value: Value) -> bool {
         ffi::LUA_TNUMBER => value.bits as u64 == ffi::lua_tonumberx(l, index, std::ptr::null_mut()).to_bits(),
         _ => true,
     }
+}
+
+/// Whether the frames of a suspended coroutine are found in the same order in both ways.
+unsafe fn check_frames(l: *mut lua_State) -> bool {
+    let text =
+        c"local yield = ... local function f(n) if n > 0 then f(n - 1) else yield() end return n end return (f(5))";
+    let top = ffi::lua_gettop(l);
+    let thread = ffi::lua_newthread(l);
+    let loaded = ffi::luaL_loadstring(thread, text.as_ptr()) == ffi::LUA_OK;
+    ffi::lua_pushcfunction(thread, suspend);
+    let mut results = 0;
+    let proved = loaded && ffi::lua_resume(thread, l, 1, &mut results) == ffi::LUA_YIELD && {
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        // The function that yields, six calls, and the main function.
+        let mut frames = [std::ptr::null(); 8];
+        for (level, frame) in (0..).zip(&mut frames) {
+            if ffi::lua_getstack(thread, level, &mut ar) != 0 {
+                *frame = *frame_of(&mut ar);
+            }
+        }
+        let whole = frames.iter().all(|frame| !frame.is_null()) && ffi::lua_getstack(thread, 8, &mut ar) == 0;
+        whole
+            && frames.windows(2).all(|pair| caller_of(pair[0]) == pair[1])
+            && frames[..7].iter().all(|frame| !caller_of(caller_of(*frame)).is_null())
+            && !caller_of(frames[7]).is_null()
+            && caller_of(caller_of(frames[7])).is_null()
+    };
+    ffi::lua_settop(l, top);
+    proved
+}
+
+unsafe extern "C-unwind" fn suspend(l: *mut lua_State) -> c_int {
+    ffi::lua_yieldk(l, 0, 0, None)
 }
 
 unsafe extern "C-unwind" fn nothing(_l: *mut lua_State) -> c_int {

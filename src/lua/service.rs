@@ -99,13 +99,23 @@ impl Service {
             Order::Apply { patch, reply, progress } => {
                 progress.begin();
                 let deadline = Instant::now() + context.host.config.in_flight_wait;
-                self.attempt(Waiting { patch, reply, progress, deadline, next: deadline });
+                self.attempt(Waiting {
+                    patch,
+                    reply,
+                    progress,
+                    deadline,
+                    next: deadline,
+                });
             }
             Order::Check { patch, reply, progress } => {
                 progress.begin();
                 reply(apply::check(context, &patch));
             }
-            Order::Rollback { rollback, reply, progress } => {
+            Order::Rollback {
+                rollback,
+                reply,
+                progress,
+            } => {
                 progress.begin();
                 reply(roll_back(context, &rollback));
                 // SAFETY: the VM is open and idle between two messages. A patch's last will may have forked.
@@ -128,7 +138,10 @@ impl Service {
                 let next = next.min(waiting.deadline);
                 let rest = next.saturating_duration_since(Instant::now());
                 // The timer's own message finds nobody who waits for it; that it comes is what matters.
-                context.host.node.set_timer(centiseconds(rest), context.handle(), context.next_session());
+                context
+                    .host
+                    .node
+                    .set_timer(centiseconds(rest), context.handle(), context.next_session());
                 self.waiting = Some(Waiting { next, ..waiting });
                 return;
             }
@@ -234,9 +247,9 @@ impl Actor for Service {
     }
 }
 
-/// At least this long, in the unit of timers.
+/// Longer than this, in the unit of timers: one that came too early would come in vain.
 fn centiseconds(time: Duration) -> u64 {
-    time.as_millis().div_ceil(10).max(1) as u64
+    time.as_millis().div_ceil(10) as u64 + 1
 }
 
 fn fail_to_load(context: &Context, why: String) {

@@ -1,3 +1,4 @@
 //! Tests of other rooms' code that need Lua to be its judge.
 
 mod bytecode;
+mod syntax;

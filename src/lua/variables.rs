@@ -106,6 +106,19 @@ pub unsafe fn push_cell(l: *mut lua_State) {
     ffi::lua_call(l, 0, 1);
 }
 
+/// Keeps the cell that the function at stack index `function` has as an upvalue, as a variable of a loaded file.
+///
+/// # Safety
+/// As [`handed_over`].
+pub unsafe fn adopt(l: *mut lua_State, activation: usize, function: c_int, upvalue: c_int) -> Cell {
+    let function = ffi::lua_absindex(l, function);
+    let cell = fresh(l, activation);
+    push_keeper(l, activation, cell);
+    ffi::lua_upvaluejoin(l, -1, 1, function, upvalue);
+    ffi::lua_pop(l, 1);
+    cell
+}
+
 /// Pushes the list of closures that are kept for a loaded file.
 unsafe fn push_kept(l: *mut lua_State, activation: usize) {
     values::slot(l, Slot::Kept);

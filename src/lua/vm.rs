@@ -76,8 +76,8 @@ lua_functions! {
         if context.host.layout_fits.get() != Some(&true) {
             context.raise(l, format_args!("this Lua keeps its functions in another way than hotlua knows; build with the vendored Lua 5.5"));
         }
-        if context.host.tables.get().is_none() {
-            let _ = context.host.tables.set(layout::check_tables(l));
+        if context.host.in_memory.get().is_none() {
+            let _ = context.host.in_memory.set(layout::check_in_memory(l));
         }
         ffi::luaL_openlibs(l);
         for number in 0..SLOTS {
@@ -225,7 +225,10 @@ pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>
         drop(module);
         ffi::lua_error(l);
     }
-    let file = File { chunk: chunk.clone(), kind: Kind::Script { module } };
+    let file = File {
+        chunk: chunk.clone(),
+        kind: Kind::Script { module },
+    };
     let number = context.files.borrow_mut().add(l, -1, file);
     values::slot(l, Slot::Kept);
     ffi::lua_newtable(l);

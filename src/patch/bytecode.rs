@@ -10,8 +10,9 @@ mod write;
 
 use std::sync::Arc;
 
+use thiserror::Error;
+
 pub use binding::{Binding, Declaration};
-pub use read::BadDump;
 
 /// A string of the dump. The same string is one allocation however often it is mentioned.
 pub type Text = Arc<[u8]>;
@@ -113,6 +114,28 @@ pub struct LocalVariable {
     pub start: u32,
     /// The first instruction at which it is not any more.
     pub end: u32,
+}
+
+/// Why a dump was not read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BadDump {
+    /// Something else, or another version of Lua.
+    #[error("this is not compiled Lua 5.5")]
+    Foreign,
+    /// Other sizes of numbers, or another order of their bytes.
+    #[error("this was compiled by Lua on another kind of machine; only 64-bit little-endian is understood")]
+    Machine,
+    /// Names or lines were left out.
+    #[error("this was compiled by Lua, but its names and lines were stripped away")]
+    Stripped,
+    /// Not what `lua_dump` writes.
+    #[error("this compiled Lua is damaged at byte {at}: {what}")]
+    Damaged {
+        /// Offset from the start of the dump.
+        at: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
 }
 
 impl Code {

@@ -51,7 +51,11 @@ impl Side<'_> {
 
     /// A variable's name.
     pub fn name(&self, at: Declaration) -> String {
-        let local = self.code.functions.get(at.function).and_then(|f| f.locals.get(at.local));
+        let local = self
+            .code
+            .functions
+            .get(at.function)
+            .and_then(|f| f.locals.get(at.local));
         local.map_or_else(String::new, |local| String::from_utf8_lossy(&local.name).into_owned())
     }
 
@@ -173,7 +177,10 @@ impl Comparing<'_> {
         if let Some(&known) = self.same.get(&old) {
             return known;
         }
-        let (was, is) = (&self.old.code.functions[old].children, &self.new.code.functions[new].children);
+        let (was, is) = (
+            &self.old.code.functions[old].children,
+            &self.new.code.functions[new].children,
+        );
         let nested: Vec<(usize, usize)> = was.iter().copied().zip(is.iter().copied()).collect();
         let same = self.is_same_itself(old, new)
             && nested
@@ -225,7 +232,11 @@ impl Comparing<'_> {
     fn joins(&self, old: usize, new: usize) -> Vec<Join> {
         let own = self.old.code.bindings(old);
         let bindings = self.new.code.bindings(new);
-        bindings.into_iter().enumerate().map(|(upvalue, binding)| self.join(&own, new, upvalue, binding)).collect()
+        bindings
+            .into_iter()
+            .enumerate()
+            .map(|(upvalue, binding)| self.join(&own, new, upvalue, binding))
+            .collect()
     }
 
     fn join(&self, own: &[Option<Binding>], new: usize, upvalue: usize, binding: Option<Binding>) -> Join {
@@ -236,7 +247,9 @@ impl Comparing<'_> {
         };
         let name = self.new.name(variable);
         if self.variables.doubtful.contains(&variable) {
-            return Join::Refused(format!("`{name}` is declared more than once, and which is which is not certain"));
+            return Join::Refused(format!(
+                "`{name}` is declared more than once, and which is which is not certain"
+            ));
         }
         let before = self.variables.same.get(&variable).copied();
         let place = before.and_then(|before| own.iter().position(|b| *b == Some(Binding::Local(before))));
@@ -253,7 +266,10 @@ impl Comparing<'_> {
 
     /// A new variable inside of a function that has run already.
     fn fresh(&self, variable: Declaration, name: &str) -> Join {
-        let initial = self.new.declared(variable).and_then(|declared| declared.initial.as_ref());
+        let initial = self
+            .new
+            .declared(variable)
+            .and_then(|declared| declared.initial.as_ref());
         match initial.map(|initial| &initial.value) {
             Some(Value::Literal) => Join::Fresh(variable),
             _ => Join::Refused(format!(

@@ -42,6 +42,8 @@ pub struct Literal {
     pub name: String,
     /// Its number among the locals of the new main function.
     pub local: usize,
+    /// Its number among the locals of the old main function.
+    pub old_local: usize,
     /// Its line in the new text.
     pub line: u32,
     /// The old literal, as Lua text.
@@ -70,9 +72,9 @@ pub fn plan(old: Side<'_>, new: Side<'_>, new_text: &[u8], names: Names<'_>) -> 
     let mut notes = Vec::new();
     let literals = literals(old, new, &comparison, names, &mut notes);
     let fields = remarks::new_fields(old, new, &comparison, names, &mut notes);
-    let requires = remarks::added_requires(old, new);
-    let program = program::assemble(new, new_text, &comparison, &added, &fields, &requires);
-    let restarts = remarks::restarts(old, new, &requires, names);
+    let calls = remarks::added_calls(old, new, &comparison);
+    let program = program::assemble(new, new_text, &comparison, &added, &fields, &calls);
+    let restarts = remarks::restarts(old, new, &calls, names);
     Revision {
         comparison,
         program,
@@ -86,19 +88,36 @@ pub fn plan(old: Side<'_>, new: Side<'_>, new_text: &[u8], names: Names<'_>) -> 
 
 /// The variables of a whole file that satisfy a condition: parameters and loop variables of the main function are none.
 fn of_file(side: Side<'_>, wanted: impl Fn(Variable) -> bool) -> Vec<(usize, String)> {
-    side.variables(side.base).filter(|variable| wanted(*variable)).map(|variable| (variable.local, side.name(variable))).collect()
+    side.variables(side.base)
+        .filter(|variable| wanted(*variable))
+        .map(|variable| (variable.local, side.name(variable)))
+        .collect()
 }
 
 /// Compares the initialisers of the file's locals.
-fn literals(old: Side<'_>, new: Side<'_>, comparison: &Comparison, names: Names<'_>, notes: &mut Vec<String>) -> Vec<Literal> {
+fn literals(
+    old: Side<'_>,
+    new: Side<'_>,
+    comparison: &Comparison,
+    names: Names<'_>,
+    notes: &mut Vec<String>,
+) -> Vec<Literal> {
     let mut found = Vec::new();
-    let of_file: BTreeMap<&Variable, &Variable> =
-        comparison.variables.iter().filter(|(variable, _)| variable.function == new.base).collect();
-    for (variable, before) in of_file {
-        let (Some(was), Some(is)) = (old.declared(*before), new.declared(*variable)) else {
+    let of_file: BTreeMap<&Variable, &Variable> = comparison
+        .variables
+        .iter()
+        .filter(|(variable, _)| variable.function == new.base)
+        .collect();
+    for (variable, old_variable) in of_file {
+        let (Some(was), Some(is)) = (old.declared(*old_variable), new.declared(*variable)) else {
             continue;
         };
-        let text = |declared: &Declaration| declared.initial.as_ref().map_or("nil".to_owned(), |initial| initial.text.clone());
+        let text = |declared: &Declaration| {
+            declared
+                .initial
+                .as_ref()
+                .map_or("nil".to_owned(), |initial| initial.text.clone())
+        };
         let (before, now) = (text(was), text(is));
         if before == now {
             continue;
@@ -107,6 +126,7 @@ fn literals(old: Side<'_>, new: Side<'_>, comparison: &Comparison, names: Names<
             found.push(Literal {
                 name: is.name.clone(),
                 local: variable.local,
+                old_local: old_variable.local,
                 line: is.line,
                 before,
                 now,
@@ -134,6 +154,12 @@ fn is_literal(side: Side<'_>, declared: &Declaration) -> bool {
 
 /// Functions are compared as functions, tables field by field.
 fn is_compared_elsewhere(was: &Declaration, is: &Declaration) -> bool {
-    let values = (was.initial.as_ref().map(|i| &i.value), is.initial.as_ref().map(|i| &i.value));
-    matches!(values, (Some(Value::Function(_)), Some(Value::Function(_))) | (Some(Value::Table(_)), Some(Value::Table(_))))
+    let values = (
+        was.initial.as_ref().map(|i| &i.value),
+        is.initial.as_ref().map(|i| &i.value),
+    );
+    matches!(
+        values,
+        (Some(Value::Function(_)), Some(Value::Function(_))) | (Some(Value::Table(_)), Some(Value::Table(_)))
+    )
 }

@@ -3,10 +3,11 @@
 //!
 //! Reading order: `model` is what is read; `function` finds and names the functions, `scope` walks through the file and resolves
 //! every name (`names`), `part` reads statements and expressions for it. They stand on `written` (names as text), `constant`,
-//! `literal`, `text` and `walk`; `whole` recognises a new version of a whole file.
+//! `literal`, `text` and `walk`; `limits` keeps texts away that no parser survives; `whole` recognises a new version of a whole file.
 
 mod constant;
 mod function;
+mod limits;
 mod literal;
 mod model;
 mod names;
@@ -19,13 +20,21 @@ mod written;
 
 use emmylua_parser::{LuaAstNode, LuaStat};
 
+pub use limits::too_much;
 pub use model::{
     Body, Call, Declaration, Expression, Field, Function, Kind, Local, Outline, Path, Read, Statement, Target, Value,
 };
 pub use whole::{WholeFile, source_of};
 
-/// Reads the outline of a text that Lua's compiler has accepted.
+/// Reads the outline of a text that Lua's compiler has accepted, and that is not [`too_much`] (nothing is known of such a text).
 pub fn outline(bytes: &[u8]) -> Outline {
+    if too_much(bytes).is_some() {
+        return Outline {
+            bodies: vec![Body::default()],
+            tail: bytes.len(),
+            ..Outline::default()
+        };
+    }
     let text = text::Text::new(bytes);
     let chunk = text::parse(bytes);
     let functions = function::functions(&text, &chunk);

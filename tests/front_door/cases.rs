@@ -248,7 +248,7 @@ fn a_key_of_a_table_that_a_suspended_loop_traverses_is_not_changed() {
     project.drop_file("main", "x.lua", "function step() return 'new' end");
     let summary = node.wait_summary(mark, "main/x.lua");
     assert!(
-        summary.starts_with("failed and undone: hotfix/main/x.lua: a suspended loop"),
+        summary.starts_with("rejected: hotfix/main/x.lua: a suspended loop"),
         "{summary}"
     );
     assert!(summary.contains("`step`"), "{summary}");

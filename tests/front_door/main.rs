@@ -5,6 +5,7 @@
 mod archive;
 mod cases;
 mod check;
+mod conformance;
 mod console;
 mod drops;
 mod harness;

@@ -56,8 +56,8 @@ fn two_running() -> (Project, Node) {
     (project, node)
 }
 
+/// Ends the node as a crash does, once what was dropped is in the books, and starts it again.
 fn restart(project: &Project, node: &mut Node) -> Node {
-    // What was applied is written down, and its file in the archive.
     node.wait_until("the letterbox to be empty", |_| !project.is_waiting("svc", "x.lua"));
     node.kill9();
     let mut node = project.start();
@@ -119,7 +119,7 @@ fn state_is_kept() {
 }
 
 #[test]
-fn what_it_added_goes_and_what_it_wrote_stays_and_is_said() {
+fn what_it_added_goes_and_what_it_wrote_stays() {
     let (project, mut node) = running();
     apply_well(
         &project,

@@ -115,3 +115,37 @@ fn a_patch_in_one_long_c_call_is_told_as_stuck_there() {
     );
     assert!(summary.contains("it cannot be interrupted there"), "{summary}");
 }
+
+#[test]
+fn a_busy_instance_gets_its_patch_late_and_the_books_say_so() {
+    let busy = SVC.replace(
+        "local command = {}",
+        "local command = { busy = function() local till = os.time() + 5 while os.time() < till do end end }",
+    );
+    let project = Project::with_svc().service("svc", &busy).service(
+        "main",
+        r#"
+        local skynet = require "skynet"
+        require "skynet.manager"
+        skynet.start(function()
+            skynet.name(".svc", skynet.newservice "svc")
+            skynet.send(".svc", "lua", "busy")
+            print "ready"
+        end)"#,
+    );
+    let mut node = project.start();
+    node.wait_line("ready");
+    let summary = apply(&project, &mut node, GREETING);
+    assert!(
+        summary.starts_with("timed out: it has been busy for 2 s; the patch is pending there"),
+        "{summary}"
+    );
+    assert!(project.is_waiting("svc", "x.lua"));
+    node.wait_line("[hotfix] svc/x.lua late in :");
+    assert_eq!(greet(&node), "<good day you>");
+    node.wait_until("the letterbox to be empty", |_| !project.is_waiting("svc", "x.lua"));
+    assert_eq!(node.ask(".svc", "\"spawn\",\"svc\""), "<good day child>");
+    node.kill9();
+    let mut node = project.start();
+    node.wait_line("replayed to the new instance");
+}

@@ -1,5 +1,6 @@
 //! `list`: what runs.
 
+use crate::actor::instance::Instance;
 use crate::control::command::{Command, Request, Run, Window};
 
 /// See the module.
@@ -12,12 +13,20 @@ pub const COMMAND: Command = Command {
 
 fn run(window: &Window, _request: &Request<'_>) -> Result<String, String> {
     let all = window.node.registry().all();
-    let listed = all
+    let rows: Vec<String> = all
         .iter()
-        .map(|instance| &instance.identity)
-        .filter(|identity| identity.listed);
-    let rows: Vec<String> = listed
-        .map(|identity| format!("{}\tsnlua {}", identity.handle, identity.command_line()))
+        .filter(|instance| instance.identity.listed)
+        .map(|instance| row(instance))
         .collect();
     Ok(rows.join("\n"))
+}
+
+/// One service; with the patches behind it that its peers have and it has not.
+fn row(instance: &Instance) -> String {
+    let identity = &instance.identity;
+    let behind = match instance.behind() {
+        names if names.is_empty() => String::new(),
+        names => format!("\tbehind: {}", names.join(", ")),
+    };
+    format!("{}\tsnlua {}{behind}", identity.handle, identity.command_line())
 }

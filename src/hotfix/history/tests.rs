@@ -354,3 +354,22 @@ fn a_rollback_is_remembered_with_its_time() {
     assert!(rolled_back(&history).is_some());
     assert_eq!(history.rolled_back("simpledb", "x.lua", &sha256(b"b")).unwrap(), None);
 }
+
+#[test]
+fn a_late_answer_is_the_verdict_of_what_had_timed_out() {
+    let (_dir, mut history) = fresh();
+    let id = history.begin(&intake("simpledb", "x.lua", b"a")).unwrap();
+    assert!(history.finish_late(id, &verdict(Status::Applied)).is_err());
+    history.finish(id, &verdict(Status::TimedOut)).unwrap();
+    assert_eq!(history.active(None).unwrap(), []);
+    history.finish_late(id, &verdict(Status::Applied)).unwrap();
+    assert_eq!(history.active(None).unwrap().len(), 1);
+    assert!(history.finish_late(id, &verdict(Status::Applied)).is_err());
+    let events: Vec<_> = history
+        .entries_after(0, 9)
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.event)
+        .collect();
+    assert_eq!(events, ["timed-out", "applied"]);
+}

@@ -51,13 +51,18 @@ pub(super) fn intent(db: &mut Connection, intake: &Intake) -> rusqlite::Result<P
     Ok(id)
 }
 
-/// Writes a verdict down: the patch's row, and the entry for the journal.
-pub(super) fn result(db: &mut Connection, id: PatchId, verdict: &Verdict) -> rusqlite::Result<Finish> {
+/// Writes a verdict down, in place of the one before: the patch's row, and the entry for the journal.
+pub(super) fn result(
+    db: &mut Connection,
+    before: Option<Status>,
+    id: PatchId,
+    verdict: &Verdict,
+) -> rusqlite::Result<Finish> {
     let transaction = db.transaction()?;
     let Some(record) = read::record(&transaction, id)? else {
         return Ok(Finish::Unknown);
     };
-    if record.status.is_some() || record.never_happened {
+    if record.status != before || record.never_happened {
         return Ok(Finish::Already);
     }
     let entry = NewEntry {

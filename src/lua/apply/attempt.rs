@@ -10,11 +10,11 @@ use std::time::Instant;
 use mlua::ffi::{self, lua_State};
 
 use super::budget::Run;
-use super::exchange::{OWN, Tables, Written};
+use super::exchange::{Tables, Written, scope};
 use super::joins::Maker;
 use super::{
-    FOUND, FUNCTIONS, HOOKS, JOURNAL, LIST, LOG, MADE, RETURNED, SLOTS, Step, Work, bind, gather, get, hazards, hooks, put,
-    revise, rollback, tell,
+    FOUND, FUNCTIONS, HOOKS, JOURNAL, LIST, LOG, MADE, RETURNED, SLOTS, Step, Work, bind, gather, get, hazards, hooks,
+    put, revise, rollback, tell,
 };
 use crate::lua::context::{Context, Trial};
 use crate::lua::files::Kind;
@@ -71,9 +71,7 @@ impl Work<'_> {
         self.report.status = Status::Failed;
         // What is only defined is refused before anything of the author's has run.
         let only_definitions = self.slots.complete && !hooks::has_unload(self.context, self.patch);
-        if !only_definitions
-            && let Err(why) = self.note_heap()
-        {
+        if !only_definitions && let Err(why) = self.note_heap() {
             return self.blame(format!("the heap could not be written down: {why}"));
         }
         // A patch that answers a deferred request and then fails has not answered it.
@@ -86,7 +84,9 @@ impl Work<'_> {
         let trial = self.context.trial.take().unwrap_or_default();
         self.context.memory.discharge(trial.withheld);
         self.report.output = String::from_utf8_lossy(&trial.output).into_owned();
-        let occupied = trial.occupied.iter().map(|key| format!("key `{key}` is not added: it is there, or its table is guarded"));
+        let occupied = trial.occupied.iter().map(|key| {
+            format!("`{key}` is not added: it is there, or there is no plain table that it could be added to")
+        });
         self.report.notes.extend(occupied);
         match outcome {
             Ok(()) => self.commit(trial),
@@ -148,8 +148,17 @@ impl Work<'_> {
     /// Runs the patch's statements, or what of a new version is run once.
     unsafe fn run_programs(&mut self) -> Step {
         for number in 1..=self.programs.len() as i64 {
-            let args = if self.revisions.is_empty() { &self.patch.args[..] } else { &[] };
-            let run = Run { context: self.context, threads: &self.threads, args, if_false: None };
+            let args = if self.revisions.is_empty() {
+                &self.patch.args[..]
+            } else {
+                &[]
+            };
+            let run = Run {
+                context: self.context,
+                threads: &self.threads,
+                args,
+                if_false: None,
+            };
             self.ran = true;
             run.call(&mut |l| {
                 get(l, FUNCTIONS);
@@ -207,8 +216,13 @@ impl Work<'_> {
         if !self.slots.complete {
             self.is_too_large();
         }
-        let outcome = self.step(gather::foresee).and_then(|()| self.step(exchange)).and_then(|()| self.step(revise::literals));
-        let outcome = outcome.and_then(|()| self.step(tell::functions)).and_then(|()| self.step(foresee));
+        let outcome = self
+            .step(gather::foresee)
+            .and_then(|()| self.step(exchange))
+            .and_then(|()| self.step(revise::literals));
+        let outcome = outcome
+            .and_then(|()| self.step(tell::functions))
+            .and_then(|()| self.step(foresee));
         match outcome {
             Err(why) => self.blame(why),
             Ok(()) => {
@@ -243,14 +257,14 @@ unsafe fn record(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     ffi::lua_pushvalue(l, -1);
     put(l, LOG);
     let snapshot = work.snapshot.insert(Snapshot::default());
-    record::take(l, OWN, snapshot);
+    record::take(l, scope(work.context), snapshot);
     work.threads = snapshot.threads.clone();
     Ok(())
 }
 
 /// Finds the coroutines that the patch could run.
 unsafe fn threads(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    record::threads(l, OWN, &mut work.threads);
+    record::threads(l, scope(work.context), &mut work.threads);
     Ok(())
 }
 
@@ -312,10 +326,15 @@ unsafe fn exchange(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         return Ok(());
     }
     gather::removed(l, work)?;
+    gather::hidden_literals(l, work)?;
     for place in [FOUND, MADE, JOURNAL, LIST] {
         get(l, place);
     }
-    let tables = Tables { found: 1, made: 2, journal: 3 };
+    let tables = Tables {
+        found: 1,
+        made: 2,
+        journal: 3,
+    };
     work.exchange.look(l, work.context, tables);
     hazards::refuse(l, work, tables)?;
     hazards::tell_in_flight(work);
@@ -344,7 +363,9 @@ unsafe fn foresee(l: *mut lua_State, work: &mut Work<'_>) -> Step {
             (chunk(program.file), current.and_then(chunk))
         };
         if let Some(chunk) = chunk {
-            work.report.warnings.extend(bind::unexplained(l, &chunk, file.as_deref(), &program.names));
+            work.report
+                .warnings
+                .extend(bind::unexplained(l, &chunk, file.as_deref(), &program.names));
         }
     }
     Ok(())

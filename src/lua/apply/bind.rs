@@ -70,7 +70,10 @@ pub struct Unbound<'a> {
 /// # Safety
 /// `l` is the main thread inside a protected call.
 pub unsafe fn compile(l: *mut lua_State, context: &Context, text: Unbound<'_>) -> Result<usize, String> {
-    let chunk = context.host.chunks.bound(l, text.source, text.label, &declarations(text.names))?;
+    let chunk = context
+        .host
+        .chunks
+        .bound(l, text.source, text.label, &declarations(text.names))?;
     if !chunk.push(l) {
         return Err("not enough memory".into());
     }
@@ -118,7 +121,14 @@ pub unsafe fn names(l: *mut lua_State, chunk: &Chunk, variables: &Variables, tex
     let words = words(text);
     let mut numbers = side.variables(side.base).map(|variable| variable.local);
     let (mut found, mut places): (Vec<Name>, HashMap<&str, usize>) = (Vec::new(), HashMap::new());
-    for declared in side.outline.bodies.first().map(|body| &body.declarations).into_iter().flatten() {
+    for declared in side
+        .outline
+        .bodies
+        .first()
+        .map(|body| &body.declarations)
+        .into_iter()
+        .flatten()
+    {
         let number = if declared.folded { None } else { numbers.next() };
         // What is new in a block of its own is a variable of the file as well, once it is there.
         let cell = number.and_then(|number| variables.get(&number));
@@ -132,7 +142,11 @@ pub unsafe fn names(l: *mut lua_State, chunk: &Chunk, variables: &Variables, tex
             (None, Some(cell)) => Place::Cell(*cell),
             (None, None) => Place::Gone,
         };
-        let name = Name { name: declared.name.clone(), fixed: declared.fixed, place };
+        let name = Name {
+            name: declared.name.clone(),
+            fixed: declared.fixed,
+            place,
+        };
         match places.get(declared.name.as_str()) {
             Some(&at) => found[at] = name,
             None => {
@@ -214,7 +228,10 @@ unsafe fn join(l: *mut lua_State, context: &Context, activation: Option<usize>, 
         }
         ffi::lua_pop(l, 1);
         let name = CStr::from_ptr(name).to_string_lossy();
-        match (names.iter().find(|local| local.name == *name).map(|local| &local.place), activation) {
+        match (
+            names.iter().find(|local| local.name == *name).map(|local| &local.place),
+            activation,
+        ) {
             (Some(Place::Cell(cell)), Some(activation)) => {
                 variables::push_keeper(l, activation, *cell);
                 ffi::lua_upvaluejoin(l, function, number, -1, cell.upvalue);

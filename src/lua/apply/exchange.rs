@@ -13,8 +13,8 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::lua::changes::{Change, HOLDER, KEY, Place};
 use crate::lua::applied::{Group, Swap};
+use crate::lua::changes::{Change, HOLDER, KEY, Place};
 use crate::lua::context::Context;
 use crate::lua::files::{Files, Origin};
 use crate::lua::heap::Scope;
@@ -25,7 +25,15 @@ use crate::lua::switch::{Journal, Lists};
 use crate::lua::values::Slot;
 
 /// Tables that are ours while patches are applied: the walk passes them over.
-pub const OWN: &[Slot] = &[Slot::Work, Slot::Joins, Slot::Undo];
+const OWN: &[Slot] = &[Slot::Mains, Slot::Work, Slot::Joins, Slot::Undo];
+
+/// What a walk over a service's heap has to know.
+pub fn scope(context: &Context) -> Scope<'static> {
+    Scope {
+        own: OWN,
+        in_memory: context.host.in_memory.get().copied().flatten(),
+    }
+}
 
 /// One closure that takes another's place.
 #[derive(Clone, Copy, Debug)]
@@ -87,10 +95,14 @@ impl Exchange {
     pub unsafe fn look(&mut self, l: *mut lua_State, context: &Context, tables: Tables) {
         let wanted = Wanted {
             functions: self.direct.keys().copied().collect(),
-            protos: self.by_proto.keys().copied().chain(self.witnesses.iter().copied()).collect(),
+            protos: self
+                .by_proto
+                .keys()
+                .copied()
+                .chain(self.witnesses.iter().copied())
+                .collect(),
         };
-        let scope = Scope { own: OWN, tables: context.host.tables.get().copied().flatten() };
-        survey::find(l, tables.found, scope, &wanted, &mut self.survey);
+        survey::find(l, tables.found, scope(context), &wanted, &mut self.survey);
     }
 
     /// The group that a closure of the survey belongs to; `None` if it stays.
@@ -116,9 +128,14 @@ impl Exchange {
     /// # Safety
     /// As [`Exchange::look`]; the new closures are made.
     pub unsafe fn write(&mut self, l: *mut lua_State, tables: Tables, journal: &mut Journal, written: &Written<'_>) {
-        let lists = Lists { survey: tables.found, journal: tables.journal };
+        let lists = Lists {
+            survey: tables.found,
+            journal: tables.journal,
+        };
         for site in self.survey.sites.clone() {
-            let (Some(group), new) = (self.group_of(site.closure), self.made[site.closure]) else { continue };
+            let (Some(group), new) = (self.group_of(site.closure), self.made[site.closure]) else {
+                continue;
+            };
             if new == 0 || written.is_own(l, tables.found, site) {
                 continue;
             }
@@ -151,7 +168,10 @@ impl Exchange {
 
     /// Adds a group, or gives the number of the one that is there for the same old and new code.
     pub fn group(&mut self, files: &Files, name: &str, old: Option<Origin>, new: Origin) -> Option<usize> {
-        let known = self.groups.iter().position(|group| group.old == old && group.new == new && group.name == name);
+        let known = self
+            .groups
+            .iter()
+            .position(|group| group.old == old && group.new == new && group.name == name);
         if known.is_some() {
             return known;
         }
@@ -189,7 +209,11 @@ impl Written<'_> {
             SiteSlot::Cell { upvalue } => ffi::lua_upvalueid(l, -1, upvalue) as usize,
             _ => ffi::lua_topointer(l, -1) as usize,
         };
-        let own = !before.contains(holder) || self.changes.iter().any(|change| self.is_at(l, top + 1, found, *change, site));
+        let own = !before.contains(holder)
+            || self
+                .changes
+                .iter()
+                .any(|change| self.is_at(l, top + 1, found, *change, site));
         ffi::lua_settop(l, top);
         own
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
+use super::bind;
 use super::exchange::{Direct, Exchange};
 use super::revise::Revising;
 use super::{LIST, MADE, Step, Work, get};
@@ -51,7 +52,9 @@ unsafe fn note_change(l: *mut lua_State, work: &mut Work<'_>, top: c_int, change
         return Ok(false);
     }
     let mut files = work.context.files.borrow_mut();
-    let Some(now) = files.origin(l, new) else { return Ok(false) };
+    let Some(now) = files.origin(l, new) else {
+        return Ok(false);
+    };
     let of_patch = work.is_own(now.file);
     if now.function.is_none() || before == ffi::LUA_TNIL && !of_patch {
         return Ok(false);
@@ -59,12 +62,16 @@ unsafe fn note_change(l: *mut lua_State, work: &mut Work<'_>, top: c_int, change
     let was = files.origin(l, old);
     let function = files.function(now);
     let replaces = of_patch && before == ffi::LUA_TFUNCTION && function.is_some_and(|function| function.replaces);
-    let name = function.map(|function| function.name.clone()).filter(|name| !name.is_empty());
+    let name = function
+        .map(|function| function.name.clone())
+        .filter(|name| !name.is_empty());
     let name = match name {
         Some(name) => name,
         None => slot_name(l, top, change),
     };
-    let Some(group) = work.exchange.group(&files, &name, was, now) else { return Ok(false) };
+    let Some(group) = work.exchange.group(&files, &name, was, now) else {
+        return Ok(false);
+    };
     drop(files);
     work.exchange.groups[group].holders += 1;
     if replaces {
@@ -107,7 +114,11 @@ unsafe fn slot_name(l: *mut lua_State, top: c_int, change: Change) -> String {
         Place::Cell { upvalue } => {
             ffi::lua_rawgeti(l, top - 1, change.values + HOLDER);
             let name = ffi::lua_getupvalue(l, -1, upvalue);
-            if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+            if name.is_null() {
+                String::new()
+            } else {
+                CStr::from_ptr(name).to_string_lossy().into_owned()
+            }
         }
         Place::Field => {
             record::push_noted(l, top - 1, change.values + KEY);
@@ -135,7 +146,9 @@ pub unsafe fn nested(
     now: Origin,
     outer: i64,
 ) -> Step {
-    let (Some(old), Some(new)) = (code(context, was), code(context, now)) else { return Ok(()) };
+    let (Some(old), Some(new)) = (code(context, was), code(context, now)) else {
+        return Ok(());
+    };
     let (old_chunk, new_chunk) = (old.chunk.clone(), new.chunk.clone());
     let (before, after) = (old_chunk.side(l)?, new_chunk.side(l)?);
     let (f, g) = (old.function, new.function);
@@ -145,7 +158,13 @@ pub unsafe fn nested(
     // What lies outside of both: the file's variables, which the patch means by name.
     let outside = |was: Declaration, is: Declaration| before.name(was) == after.name(is);
     let comparison = compare(before, f, after, g, &outside);
-    let swaps = Swaps { was: was.file, now: now.file, outer, before: &old_chunk, after: &new_chunk };
+    let swaps = Swaps {
+        was: was.file,
+        now: now.file,
+        outer,
+        before: &old_chunk,
+        after: &new_chunk,
+    };
     swaps.add(l, context, exchange, &comparison)
 }
 
@@ -154,7 +173,11 @@ pub fn code(context: &Context, origin: Origin) -> Option<Code> {
     let files = context.files.borrow();
     let chunk = files.get(origin.file)?.chunk.clone();
     let function = chunk.frame.text_base() + 1 + origin.function?;
-    Some(Code { file: origin.file, chunk, function })
+    Some(Code {
+        file: origin.file,
+        chunk,
+        function,
+    })
 }
 
 /// Makes swaps of the pairs of a comparison.
@@ -177,23 +200,41 @@ impl Swaps<'_> {
     ) -> Step {
         let (before, after) = (self.before.side(l)?, self.after.side(l)?);
         for pair in comparison.pairs.iter().skip(1).filter(|pair| pair.changed) {
-            let now = Origin { file: self.now, function: after.function(pair.new) };
-            let was = Origin { file: self.was, function: before.function(pair.old) };
+            let now = Origin {
+                file: self.now,
+                function: after.function(pair.new),
+            };
+            let was = Origin {
+                file: self.was,
+                function: before.function(pair.old),
+            };
             let mut files = context.files.borrow_mut();
             let protos = files.protos(l, |origin| origin == was);
-            let Some(group) = exchange.group(&files, after.path(pair.new), Some(was), now) else { continue };
+            let Some(group) = exchange.group(&files, after.path(pair.new), Some(was), now) else {
+                continue;
+            };
             drop(files);
             exchange.swaps.push(Swap {
                 group,
-                old: Code { file: self.was, chunk: self.before.clone(), function: pair.old },
+                old: Code {
+                    file: self.was,
+                    chunk: self.before.clone(),
+                    function: pair.old,
+                },
                 version: self.was,
-                new: Code { file: self.now, chunk: self.after.clone(), function: pair.new },
+                new: Code {
+                    file: self.now,
+                    chunk: self.after.clone(),
+                    function: pair.new,
+                },
                 joins: pair.joins.clone().into(),
                 activation: None,
                 outer: self.outer,
             });
             let swap = exchange.swaps.len() - 1;
-            exchange.by_proto.extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
+            exchange
+                .by_proto
+                .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
             witness(l, context, exchange, swap);
         }
         Ok(())
@@ -207,10 +248,38 @@ pub unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Excha
     if !joins.iter().any(looks) {
         return;
     }
+    let version = *version;
+    witnesses(l, context, exchange, version);
+}
+
+/// Every function of a text is looked at.
+unsafe fn witnesses(l: *mut lua_State, context: &Context, exchange: &mut Exchange, version: usize) {
     let mut files = context.files.borrow_mut();
-    let of_text: Vec<Origin> = files.standing_for(*version);
-    let protos = files.protos(l, |origin| origin.file == *version || of_text.contains(&origin));
+    let of_text: Vec<Origin> = files.standing_for(version);
+    let protos = files.protos(l, |origin| origin.file == version || of_text.contains(&origin));
     exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
+}
+
+/// Literals of variables that are visible in a block of the file alone: whoever uses them has them.
+///
+/// # Errors
+/// When a text cannot be read.
+///
+/// # Safety
+/// As [`nested`].
+pub unsafe fn hidden_literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    for revising in &work.revisions {
+        let variables = bind::variables_of(l, work.context, revising.revision)?;
+        if revising
+            .plan
+            .literals
+            .iter()
+            .any(|literal| !literal.is_state && !variables.contains_key(&literal.local))
+        {
+            witnesses(l, work.context, &mut work.exchange, revising.old_version);
+        }
+    }
+    Ok(())
 }
 
 /// Every function of a new version that does something else than the old one's. A patch's function that stands for one of the old version
@@ -221,14 +290,25 @@ pub unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Excha
 ///
 /// # Safety
 /// As [`nested`].
-pub unsafe fn from_revision(l: *mut lua_State, context: &Context, exchange: &mut Exchange, revising: &mut Revising) -> Step {
+pub unsafe fn from_revision(
+    l: *mut lua_State,
+    context: &Context,
+    exchange: &mut Exchange,
+    revising: &mut Revising,
+) -> Step {
     let (old, new) = (revising.old.clone(), revising.new.clone());
     let before = old.side(l)?;
     let after = new.side(l)?;
     let plan = revising.plan.clone();
     for pair in plan.comparison.pairs.iter().skip(1) {
-        let logical = Origin { file: revising.old_version, function: before.function(pair.old) };
-        let now = Origin { file: revising.revision, function: after.function(pair.new) };
+        let logical = Origin {
+            file: revising.old_version,
+            function: before.function(pair.old),
+        };
+        let now = Origin {
+            file: revising.revision,
+            function: after.function(pair.new),
+        };
         let mut actual = context.files.borrow().stand_ins(logical);
         actual.push(logical);
         for was in actual {
@@ -236,21 +316,33 @@ pub unsafe fn from_revision(l: *mut lua_State, context: &Context, exchange: &mut
                 revising.unchanged.push((was, logical, now));
                 continue;
             }
-            let Some(mut old_code) = code(context, was) else { continue };
+            let Some(mut old_code) = code(context, was) else {
+                continue;
+            };
             let patched = context.files.borrow().activation(was.file).is_none();
             let joins: Arc<[Join]> = if patched {
                 revising.supersede(context, was);
                 patched_joins(l, &old_code, &new, pair.new)?
             } else {
                 // The same code in whichever version: its upvalues have the same order.
-                old_code = Code { file: was.file, chunk: old.clone(), function: pair.old };
+                old_code = Code {
+                    file: was.file,
+                    chunk: old.clone(),
+                    function: pair.old,
+                };
                 pair.joins.clone().into()
             };
             let mut files = context.files.borrow_mut();
             let protos = files.protos(l, |origin| origin == was);
-            let Some(group) = exchange.group(&files, name_of(&new, now), Some(was), now) else { continue };
+            let Some(group) = exchange.group(&files, name_of(&new, now), Some(was), now) else {
+                continue;
+            };
             drop(files);
-            let new_code = Code { file: revising.revision, chunk: new.clone(), function: pair.new };
+            let new_code = Code {
+                file: revising.revision,
+                chunk: new.clone(),
+                function: pair.new,
+            };
             let version = if patched { was.file } else { revising.old_version };
             exchange.swaps.push(Swap {
                 group,
@@ -262,7 +354,9 @@ pub unsafe fn from_revision(l: *mut lua_State, context: &Context, exchange: &mut
                 outer: 0,
             });
             let swap = exchange.swaps.len() - 1;
-            exchange.by_proto.extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
+            exchange
+                .by_proto
+                .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
             witness(l, context, exchange, swap);
         }
     }
@@ -271,20 +365,38 @@ pub unsafe fn from_revision(l: *mut lua_State, context: &Context, exchange: &mut
 
 fn name_of(chunk: &Chunk, origin: Origin) -> &str {
     let function = origin.function.and_then(|number| chunk.outline.functions.get(number));
-    function.map_or("function", |function| if function.name.is_empty() { &function.path } else { &function.name })
+    function.map_or("function", |function| {
+        if function.name.is_empty() {
+            &function.path
+        } else {
+            &function.name
+        }
+    })
 }
 
 /// Where the upvalues of a new version's function are found, when it takes the place of a patch's function: its file's variables by their
 /// declarations, what is around by name.
-unsafe fn patched_joins(l: *mut lua_State, old: &Code, new: &Arc<Chunk>, function: usize) -> Result<Arc<[Join]>, String> {
+unsafe fn patched_joins(
+    l: *mut lua_State,
+    old: &Code,
+    new: &Arc<Chunk>,
+    function: usize,
+) -> Result<Arc<[Join]>, String> {
     let (before, after) = (old.chunk.side(l)?, new.side(l)?);
-    let own: Vec<String> = before.code.functions[old.function].upvalues.iter().map(|u| String::from_utf8_lossy(&u.name).into_owned()).collect();
+    let own: Vec<String> = before.code.functions[old.function]
+        .upvalues
+        .iter()
+        .map(|u| String::from_utf8_lossy(&u.name).into_owned())
+        .collect();
     let join = |binding: Option<Binding>| match binding {
         Some(Binding::Main(number)) => Join::Outer(number),
         Some(Binding::Local(variable)) if variable.function == after.base => Join::Variable(variable.local, None),
         Some(Binding::Local(variable)) => match own.iter().position(|name| *name == after.name(variable)) {
             Some(place) => Join::Own(place),
-            None => Join::Refused(format!("`{}` is a variable that the patched function does not have", after.name(variable))),
+            None => Join::Refused(format!(
+                "`{}` is a variable that the patched function does not have",
+                after.name(variable)
+            )),
         },
         None => Join::Refused("its variables cannot be told apart".into()),
     };
@@ -326,15 +438,22 @@ unsafe fn foresee_one(
     target: &str,
     function: usize,
 ) -> Step {
-    let Some(at) = work.slots.names.iter().position(|name| name == target) else { return Ok(()) };
+    let Some(at) = work.slots.names.iter().position(|name| name == target) else {
+        return Ok(());
+    };
     let now = work.context.files.borrow().named(program.file, function);
     record::push_noted(l, list, work.slots.all[at].at + 2);
-    let (is_function, address) = (ffi::lua_type(l, -1) == ffi::LUA_TFUNCTION, ffi::lua_topointer(l, -1) as usize);
+    let (is_function, address) = (
+        ffi::lua_type(l, -1) == ffi::LUA_TFUNCTION,
+        ffi::lua_topointer(l, -1) as usize,
+    );
     let mut files = work.context.files.borrow_mut();
     let was = files.origin(l, -1);
     ffi::lua_settop(l, list);
     let name = files.function(now).map_or(target, |function| &function.name).to_owned();
-    let Some(group) = work.exchange.group(&files, &name, was, now) else { return Ok(()) };
+    let Some(group) = work.exchange.group(&files, &name, was, now) else {
+        return Ok(());
+    };
     drop(files);
     if !is_function {
         work.exchange.groups[group].holders += 1;
@@ -356,7 +475,10 @@ pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         let (removed, doubtful) = (&revising.plan.comparison.removed, &revising.plan.comparison.doubtful);
         for (functions, is_doubtful) in [(removed, false), (doubtful, true)] {
             for &function in functions {
-                let logical = Origin { file: revising.old_version, function: side.function(function) };
+                let logical = Origin {
+                    file: revising.old_version,
+                    function: side.function(function),
+                };
                 let mut files = work.context.files.borrow_mut();
                 let mut actual = files.stand_ins(logical);
                 actual.push(logical);
@@ -364,11 +486,15 @@ pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                 let name = name_of(&revising.old, logical).to_owned();
                 let exchange = &mut work.exchange;
                 if is_doubtful {
-                    exchange.doubtful.extend(protos.iter().map(|(proto, _)| (*proto, name.clone())));
+                    exchange
+                        .doubtful
+                        .extend(protos.iter().map(|(proto, _)| (*proto, name.clone())));
                 } else {
                     exchange.removed.push(name);
                     let at = exchange.removed.len() - 1;
-                    exchange.removed_protos.extend(protos.iter().map(|(proto, _)| (*proto, at)));
+                    exchange
+                        .removed_protos
+                        .extend(protos.iter().map(|(proto, _)| (*proto, at)));
                 }
                 exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
             }

@@ -19,7 +19,9 @@ use crate::patch::syntax::Function;
 pub unsafe fn refuse(l: *mut lua_State, work: &mut Work<'_>, tables: Tables) -> Step {
     for closure in &work.exchange.survey.closures {
         if let Some(name) = closure.proto.and_then(|proto| work.exchange.doubtful.get(&proto)) {
-            return Err(format!("which function of the new text `{name}` is cannot be told without doubt: there are several"));
+            return Err(format!(
+                "which function of the new text `{name}` is cannot be told without doubt: there are several"
+            ));
         }
     }
     if let Err(why) = refuse_traversed(l, &work.exchange, tables) {
@@ -32,7 +34,11 @@ pub unsafe fn refuse(l: *mut lua_State, work: &mut Work<'_>, tables: Tables) -> 
     }
     let files = work.context.files.borrow();
     for frame in &work.exchange.survey.frames {
-        let Some(was) = work.exchange.group_of(frame.closure).and_then(|group| work.exchange.groups[group].old) else {
+        let Some(was) = work
+            .exchange
+            .group_of(frame.closure)
+            .and_then(|group| work.exchange.groups[group].old)
+        else {
             continue;
         };
         if let Some(called) = will_call(&files, was, frame.line, &changed) {
@@ -89,8 +95,15 @@ fn will_call(files: &Files, suspended: Origin, line: i32, changed: &[String]) ->
     let outline = &files.get(suspended.file)?.chunk.outline;
     let body = outline.bodies.get(suspended.function? + 1)?;
     let line = u32::try_from(line).unwrap_or(0);
-    let again = |call: u32| body.loops.iter().any(|(first, last)| (*first..=*last).contains(&line) && (*first..=*last).contains(&call));
-    let calls = body.calls.iter().filter(|call| call.last_line >= line || again(call.line));
+    let again = |call: u32| {
+        body.loops
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&line) && (*first..=*last).contains(&call))
+    };
+    let calls = body
+        .calls
+        .iter()
+        .filter(|call| call.last_line >= line || again(call.line));
     calls.into_iter().find_map(|call| {
         let is_it = |name: &&String| match call.name.strip_prefix(':') {
             // Which object a method is called on only the run would tell.
@@ -106,14 +119,20 @@ pub fn tell_in_flight(work: &mut Work<'_>) {
     let mut places: BTreeMap<(String, i32), u32> = BTreeMap::new();
     let files = work.context.files.borrow();
     for frame in &work.exchange.survey.frames {
-        let Some(group) = work.exchange.group_of(frame.closure) else { continue };
+        let Some(group) = work.exchange.group_of(frame.closure) else {
+            continue;
+        };
         let was = work.exchange.groups[group].old;
-        let file = was.and_then(|was| files.get(was.file)).map_or("?", |file| file.chunk.label.as_str());
+        let file = was
+            .and_then(|was| files.get(was.file))
+            .map_or("?", |file| file.chunk.label.as_str());
         *places.entry((file.to_owned(), frame.line)).or_default() += 1;
     }
     drop(files);
     for ((file, line), count) in places {
         let noun = if count == 1 { "coroutine" } else { "coroutines" };
-        work.report.warnings.push(format!("{count} {noun} in the old body, {file}:{line}"));
+        work.report
+            .warnings
+            .push(format!("{count} {noun} in the old body, {file}:{line}"));
     }
 }

@@ -77,7 +77,11 @@ unsafe fn push_list(l: *mut lua_State, kind: usize) -> i64 {
     ffi::lua_pushstring(l, KINDS[kind].as_ptr());
     let kind = ffi::lua_rawget(l, -2);
     ffi::lua_remove(l, -2);
-    if kind == ffi::LUA_TTABLE { ffi::lua_rawlen(l, -1) as i64 } else { 0 }
+    if kind == ffi::LUA_TTABLE {
+        ffi::lua_rawlen(l, -1) as i64
+    } else {
+        0
+    }
 }
 
 unsafe fn count_of(l: *mut lua_State, kind: usize) -> i64 {
@@ -89,14 +93,22 @@ unsafe fn count_of(l: *mut lua_State, kind: usize) -> i64 {
 impl Work<'_> {
     /// Runs what the patch has registered: first the migrations, then the checks.
     pub unsafe fn run_hooks(&mut self) -> Step {
-        for (kind, if_false) in [(MIGRATE, None), (VERIFY, Some("hotfix.verify: its function returned false"))] {
+        for (kind, if_false) in [
+            (MIGRATE, None),
+            (VERIFY, Some("hotfix.verify: its function returned false")),
+        ] {
             let mut count = 0;
             self.step_with(&mut |l, _| {
                 count = count_of(l, kind);
                 Ok(())
             })?;
             for number in 1..=count {
-                let run = Run { context: self.context, threads: &self.threads, args: &[], if_false };
+                let run = Run {
+                    context: self.context,
+                    threads: &self.threads,
+                    args: &[],
+                    if_false,
+                };
                 run.call(&mut |l| {
                     push_list(l, kind);
                     ffi::lua_rawgeti(l, -1, number);
@@ -124,7 +136,12 @@ impl Work<'_> {
 pub unsafe fn unload(context: &Context, threads: &[*mut lua_State], patch: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     for number in 1..=unloads(context, patch) {
-        let run = Run { context, threads, args: &[], if_false: None };
+        let run = Run {
+            context,
+            threads,
+            args: &[],
+            if_false: None,
+        };
         let outcome = run.call(&mut |l| {
             values::slot(l, Slot::Unload);
             ffi::lua_rawgeti(l, -1, patch as i64);
@@ -153,7 +170,10 @@ pub fn has_unload(context: &Context, patch: &Patch) -> bool {
 /// The live version of a patch that this one takes the place of.
 fn previous(context: &Context, patch: &Patch) -> Option<u64> {
     let live = context.applied.live.borrow();
-    live.iter().rev().find(|other| other.name == patch.name).map(|other| other.id)
+    live.iter()
+        .rev()
+        .find(|other| other.name == patch.name)
+        .map(|other| other.id)
 }
 
 /// Keeps what the patch wants to have done when it goes.
@@ -170,7 +190,7 @@ pub(super) unsafe fn keep_unload(l: *mut lua_State, work: &mut Work<'_>) {
 }
 
 /// Forgets a patch's functions.
-pub unsafe fn drop_unload(l: *mut lua_State, context: &Context, patch: u64) {
+pub(super) unsafe fn drop_unload(l: *mut lua_State, context: &Context, patch: u64) {
     values::slot(l, Slot::Unload);
     ffi::lua_pushnil(l);
     ffi::lua_rawseti(l, -2, patch as i64);

@@ -53,7 +53,12 @@ pub(super) unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     });
     if !frames.is_empty() {
         let swaps = swaps.collect();
-        let watch = Watch { patch: work.patch.id, by_proto: exchange.by_proto.clone(), swaps, frames };
+        let watch = Watch {
+            patch: work.patch.id,
+            by_proto: exchange.by_proto.clone(),
+            swaps,
+            frames,
+        };
         work.context.applied.in_flight.borrow_mut().push(watch);
     }
     Ok(())
@@ -84,7 +89,11 @@ pub fn sweep(context: &Context) {
 
 /// A patch was rolled back: what its old bodies make is what runs.
 pub fn forget(context: &Context, patch: u64) {
-    context.applied.in_flight.borrow_mut().retain(|watch| watch.patch != patch);
+    context
+        .applied
+        .in_flight
+        .borrow_mut()
+        .retain(|watch| watch.patch != patch);
 }
 
 /// Whether a coroutine is still in the middle of an old function. (Collected coroutines are not: the list is weak.)
@@ -111,7 +120,10 @@ unsafe fn is_in_it(context: &Context, place: i64) -> bool {
 
 unsafe fn exchange_again(context: &Context, watch: &Watch) {
     let idle = Idle::begin(context);
-    let mut exchange = Exchange { by_proto: watch.by_proto.clone(), ..Exchange::default() };
+    let mut exchange = Exchange {
+        by_proto: watch.by_proto.clone(),
+        ..Exchange::default()
+    };
     {
         let files = context.files.borrow();
         for swap in &watch.swaps {
@@ -119,9 +131,16 @@ unsafe fn exchange_again(context: &Context, watch: &Watch) {
                 file: code.file,
                 function: code.function.checked_sub(code.chunk.frame.text_base() + 1),
             };
-            let path = swap.new.chunk.outline.functions.get(origin(&swap.new).function.unwrap_or_default());
+            let path = swap
+                .new
+                .chunk
+                .outline
+                .functions
+                .get(origin(&swap.new).function.unwrap_or_default());
             let name = path.map_or("function", |function| &function.path);
-            let Some(group) = exchange.group(&files, name, Some(origin(&swap.old)), origin(&swap.new)) else { return };
+            let Some(group) = exchange.group(&files, name, Some(origin(&swap.old)), origin(&swap.new)) else {
+                return;
+            };
             exchange.swaps.push(Swap { group, ..swap.clone() });
         }
     }
@@ -132,7 +151,11 @@ unsafe fn exchange_again(context: &Context, watch: &Watch) {
             put(l, place);
             get(l, place);
         }
-        let tables = Tables { found: 1, made: 2, journal: 3 };
+        let tables = Tables {
+            found: 1,
+            made: 2,
+            journal: 3,
+        };
         // What is around the old bodies' functions keeps its number.
         values::slot(l, Slot::Undo);
         if ffi::lua_rawgeti(l, -1, watch.patch as i64) == ffi::LUA_TTABLE {
@@ -146,7 +169,11 @@ unsafe fn exchange_again(context: &Context, watch: &Watch) {
         exchange.look(l, context, tables);
         Maker::new(context, &mut exchange, tables).make_all(l)?;
         let changes = Changes::default();
-        let written = Written { changes: &changes.all, list: 4, before: None };
+        let written = Written {
+            changes: &changes.all,
+            list: 4,
+            before: None,
+        };
         exchange.write(l, tables, &mut journal, &written);
         Ok(())
     });

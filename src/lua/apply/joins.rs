@@ -65,7 +65,10 @@ impl<'a> Maker<'a> {
             let found = self.exchange.survey.closures[closure];
             if let Some(direct) = self.exchange.direct.get(&found.address) {
                 self.exchange.made[closure] = direct.new;
-            } else if let Some(swap) = found.proto.and_then(|proto| self.exchange.by_proto.get(&proto).copied()) {
+            } else if let Some(swap) = found
+                .proto
+                .and_then(|proto| self.exchange.by_proto.get(&proto).copied())
+            {
                 self.exchange.made[closure] = self.make(l, closure, swap)?;
             }
             ffi::lua_settop(l, top);
@@ -81,9 +84,8 @@ impl<'a> Maker<'a> {
         let old = new + 1;
         for (upvalue, join) in swap.joins.iter().enumerate() {
             let upvalue = upvalue as c_int + 1;
-            self.join(l, closure, &swap, (old, new, upvalue), join).map_err(|why| {
-                format!("`{}` cannot be exchanged: {why}", self.exchange.groups[swap.group].name)
-            })?;
+            self.join(l, closure, &swap, (old, new, upvalue), join)
+                .map_err(|why| format!("`{}` cannot be exchanged: {why}", self.exchange.groups[swap.group].name))?;
             ffi::lua_settop(l, old);
         }
         ffi::lua_settop(l, new);
@@ -114,7 +116,10 @@ impl<'a> Maker<'a> {
         let maker = self.keep(l);
         self.makers.insert(number, maker);
         ffi::lua_call(l, 0, 1);
-        self.context.files.borrow_mut().register(l, -1, *file, side.code, side.base, *function);
+        self.context
+            .files
+            .borrow_mut()
+            .register(l, -1, *file, side.code, side.base, *function);
         Ok(())
     }
 
@@ -136,7 +141,9 @@ impl<'a> Maker<'a> {
             }
             Join::Variable(local, before) => {
                 if !self.join_variable(l, swap, (new, upvalue), *local)? {
-                    let Some(before) = before else { return Err("its variable does not exist".into()) };
+                    let Some(before) = before else {
+                        return Err("its variable does not exist".into());
+                    };
                     self.join_elsewhere(l, closure, swap, (new, upvalue), *before)?;
                 }
             }
@@ -153,20 +160,35 @@ impl<'a> Maker<'a> {
             ffi::lua_rawgeti(l, self.tables.made, swap.outer);
             return Ok(());
         }
-        let main = swap.activation.and_then(|activation| self.context.files.borrow().main(activation));
-        let Some(main) = main else { return Err("what is around it is not known".into()) };
+        let main = swap
+            .activation
+            .and_then(|activation| self.context.files.borrow().main(activation));
+        let Some(main) = main else {
+            return Err("what is around it is not known".into());
+        };
         values::slot(l, Slot::Mains);
         ffi::lua_rawgeti(l, -1, main);
         Ok(())
     }
 
-    unsafe fn join_variable(&mut self, l: *mut lua_State, swap: &Swap, to: (c_int, c_int), local: usize) -> Result<bool, String> {
-        let Some(activation) = swap.activation else { return Ok(false) };
+    unsafe fn join_variable(
+        &mut self,
+        l: *mut lua_State,
+        swap: &Swap,
+        to: (c_int, c_int),
+        local: usize,
+    ) -> Result<bool, String> {
+        let Some(activation) = swap.activation else {
+            return Ok(false);
+        };
         let version = swap.new.file;
         if !self.variables.contains_key(&version) {
-            self.variables.insert(version, bind::variables_of(l, self.context, version)?);
+            self.variables
+                .insert(version, bind::variables_of(l, self.context, version)?);
         }
-        let Some(cell) = self.variables[&version].get(&local).copied() else { return Ok(false) };
+        let Some(cell) = self.variables[&version].get(&local).copied() else {
+            return Ok(false);
+        };
         variables::push_keeper(l, activation, cell);
         ffi::lua_upvaluejoin(l, to.0, to.1, -1, cell.upvalue);
         Ok(true)
@@ -185,7 +207,9 @@ impl<'a> Maker<'a> {
         let activations = self.activations_of(l, swap, variable.function)?;
         let Some((holder, upvalue)) = activations.find(closure, variable) else {
             return Err(match activations.holders.contains_key(&variable) {
-                true => format!("which of several variables `{name}` is its own cannot be told (nothing that is alive links it to one)"),
+                true => format!(
+                    "which of several variables `{name}` is its own cannot be told (nothing that is alive links it to one)"
+                ),
                 false => format!("nothing that is alive has its variable `{name}` any more"),
             });
         };
@@ -228,12 +252,19 @@ impl<'a> Maker<'a> {
 
     /// The old function that a new one (both by their numbers in the codes) takes the place of.
     fn old_function(&self, swap: &Swap, new: usize) -> Option<usize> {
-        let same = |other: &&Swap| other.new.file == swap.new.file && other.old.file == swap.old.file && other.new.function == new;
+        let same = |other: &&Swap| {
+            other.new.file == swap.new.file && other.old.file == swap.old.file && other.new.function == new
+        };
         self.exchange.swaps.iter().find(same).map(|swap| swap.old.function)
     }
 
     /// Which closures of the survey come from which activation of function `function` of a swap's old text.
-    unsafe fn activations_of(&mut self, l: *mut lua_State, swap: &Swap, function: usize) -> Result<&Activations, String> {
+    unsafe fn activations_of(
+        &mut self,
+        l: *mut lua_State,
+        swap: &Swap,
+        function: usize,
+    ) -> Result<&Activations, String> {
         let key = (swap.version, function);
         if !self.activations.contains_key(&key) {
             let found = self.link(l, swap, function)?;
@@ -276,9 +307,16 @@ impl<'a> Maker<'a> {
     fn number_in(&self, swap: &Swap, origin: Origin) -> Option<usize> {
         let files = self.context.files.borrow();
         let logical = files.stands_for(origin);
-        let same = origin.file == swap.version || logical.file == swap.version && files.activation(origin.file).is_some();
-        let function = if origin.file == swap.version { origin.function } else { logical.function };
-        function.filter(|_| same).map(|function| swap.old.chunk.frame.text_base() + 1 + function)
+        let same =
+            origin.file == swap.version || logical.file == swap.version && files.activation(origin.file).is_some();
+        let function = if origin.file == swap.version {
+            origin.function
+        } else {
+            logical.function
+        };
+        function
+            .filter(|_| same)
+            .map(|function| swap.old.chunk.frame.text_base() + 1 + function)
     }
 }
 
@@ -334,7 +372,12 @@ impl Activations {
         }
         // Without a link there is no doubt only where there is one of each.
         let function = self.functions.get(&closure);
-        let alone = self.functions.iter().filter(|(_, other)| Some(*other) == function).count() <= 1;
+        let alone = self
+            .functions
+            .iter()
+            .filter(|(_, other)| Some(*other) == function)
+            .count()
+            <= 1;
         match holders[..] {
             [(holder, upvalue, _)] if alone => Some((holder, upvalue)),
             _ => None,

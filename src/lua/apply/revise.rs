@@ -5,13 +5,14 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
 use super::bind::{self, Name, Unbound};
 use super::slots::{Scope, push_literal};
-use super::{FUNCTIONS, JOURNAL, Program, RETURNED, SLOTS, Step, Work, get};
+use super::{FOUND, FUNCTIONS, JOURNAL, Program, RETURNED, SLOTS, Step, Work, get};
 use crate::lua::changes::push_marked;
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
@@ -20,6 +21,7 @@ use crate::lua::functions::lua_functions;
 use crate::lua::heap::record;
 use crate::lua::values;
 use crate::lua::variables::{self, Cell};
+use crate::patch::bytecode::{Binding, Declaration};
 use crate::patch::revision::{Literal, Names, Revision};
 use crate::patch::source::Source;
 use crate::patch::syntax::{Kind as Statement, Value, WholeFile};
@@ -83,7 +85,10 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, whole: &WholeFile)
             WholeFile::Module(name) => format!("the module {name} is not loaded here"),
         });
     }
-    let new = context.host.chunks.text(l, work.patch.source.bytes(), &work.patch.label)?;
+    let new = context
+        .host
+        .chunks
+        .text(l, work.patch.source.bytes(), &work.patch.label)?;
     for activation in loaded {
         let revising = compare(l, work, activation, new.clone())?;
         bind_program(l, work, &revising)?;
@@ -92,21 +97,41 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, whole: &WholeFile)
     Ok(())
 }
 
-unsafe fn compare(l: *mut lua_State, work: &mut Work<'_>, activation: usize, new: Arc<Chunk>) -> Result<Revising, String> {
+unsafe fn compare(
+    l: *mut lua_State,
+    work: &mut Work<'_>,
+    activation: usize,
+    new: Arc<Chunk>,
+) -> Result<Revising, String> {
     let context = work.context;
     let old_version = context.files.borrow().current(activation);
     let Some(old) = context.files.borrow().get(old_version).map(|file| file.chunk.clone()) else {
         return Err("the file that runs is not known".into());
     };
     let plan = context.host.plans.plan(&old, &new, || {
-        let names = Names { old: &old.label, new: &new.label };
-        Ok(crate::patch::revision::plan(old.side(l)?, new.side(l)?, &new.text, names))
+        let names = Names {
+            old: &old.label,
+            new: &new.label,
+        };
+        Ok(crate::patch::revision::plan(
+            old.side(l)?,
+            new.side(l)?,
+            &new.text,
+            names,
+        ))
     })?;
-    let revision = context.files.borrow_mut().add_revision(new.clone(), activation, work.patch.id);
+    let revision = context
+        .files
+        .borrow_mut()
+        .add_revision(new.clone(), activation, work.patch.id);
     let had = bind::variables_of(l, context, old_version)?;
     let earlier: Vec<(Arc<Chunk>, usize)> = {
         let files = context.files.borrow();
-        files.versions(activation).skip(1).filter_map(|v| Some((files.get(v)?.chunk.clone(), v))).collect()
+        files
+            .versions(activation)
+            .skip(1)
+            .filter_map(|v| Some((files.get(v)?.chunk.clone(), v)))
+            .collect()
     };
     let mut dropped = Vec::new();
     for (_, name) in &plan.added {
@@ -114,12 +139,23 @@ unsafe fn compare(l: *mut lua_State, work: &mut Work<'_>, activation: usize, new
             dropped.push((name.clone(), cell));
         }
     }
-    let find = |name: &str| dropped.iter().find(|(dropped, _)| dropped == name).map(|(_, cell)| *cell);
+    let find = |name: &str| {
+        dropped
+            .iter()
+            .find(|(dropped, _)| dropped == name)
+            .map(|(_, cell)| *cell)
+    };
     let variables = variables::revised(l, activation, &plan, &had, find);
-    context.applied.variables.borrow_mut().insert(revision, Arc::new(variables));
+    context
+        .applied
+        .variables
+        .borrow_mut()
+        .insert(revision, Arc::new(variables));
     for (name, cell) in dropped {
         if !is_function(&new, &name) {
-            work.report.notes.push(format!("local `{name}` is back, with the value that it had"));
+            work.report
+                .notes
+                .push(format!("local `{name}` is back, with the value that it had"));
             work.returned.push((activation, cell));
         }
     }
@@ -138,7 +174,7 @@ unsafe fn compare(l: *mut lua_State, work: &mut Work<'_>, activation: usize, new
 /// Whether the file's variable of this name is a function from its beginning.
 fn is_function(chunk: &Chunk, name: &str) -> bool {
     let body = &chunk.outline.bodies[0];
-    let declared = body.declarations.iter().filter(|declared| declared.name == name).last();
+    let declared = body.declarations.iter().rfind(|declared| declared.name == name);
     declared.is_some_and(|declared| {
         let statement = declared.statement.map(|number| &body.statements[number].kind);
         let value = declared.initial.as_ref().map(|initial| &initial.value);
@@ -175,7 +211,9 @@ unsafe fn find_dropped(
     for (chunk, version) in earlier {
         let side = chunk.side(l)?;
         let variables = bind::variables_of(l, context, *version)?;
-        let found = side.variables(side.base).filter(|variable| side.name(*variable) == name);
+        let found = side
+            .variables(side.base)
+            .filter(|variable| side.name(*variable) == name);
         if let Some(cell) = found.filter_map(|variable| variables.get(&variable.local)).last() {
             return Ok(Some(*cell));
         }
@@ -201,7 +239,10 @@ unsafe fn bind_program(l: *mut lua_State, work: &mut Work<'_>, revising: &Revisi
         label: &revising.new.label,
         activation: Some(revising.activation),
         names: &names,
-        kind: Kind::Program { revision: revising.revision, functions: plan.functions.clone() },
+        kind: Kind::Program {
+            revision: revising.revision,
+            functions: plan.functions.clone(),
+        },
     };
     let file = bind::compile(l, context, unbound)?;
     add_program(l, work, file, Some(revising.activation), names);
@@ -209,7 +250,13 @@ unsafe fn bind_program(l: *mut lua_State, work: &mut Work<'_>, revising: &Revisi
 }
 
 /// Takes the function on top of the stack as something to run.
-pub unsafe fn add_program(l: *mut lua_State, work: &mut Work<'_>, file: usize, activation: Option<usize>, names: Vec<Name>) {
+pub unsafe fn add_program(
+    l: *mut lua_State,
+    work: &mut Work<'_>,
+    file: usize,
+    activation: Option<usize>,
+    names: Vec<Name>,
+) {
     get(l, FUNCTIONS);
     ffi::lua_insert(l, -2);
     ffi::lua_rawseti(l, -2, work.programs.len() as i64 + 1);
@@ -218,10 +265,22 @@ pub unsafe fn add_program(l: *mut lua_State, work: &mut Work<'_>, file: usize, a
     if let Some(chunk) = &chunk {
         get(l, SLOTS);
         let list = ffi::lua_gettop(l);
-        work.slots.find(l, list, &Scope { chunk, names: &names, activation });
+        work.slots.find(
+            l,
+            list,
+            &Scope {
+                chunk,
+                names: &names,
+                activation,
+            },
+        );
         ffi::lua_settop(l, list - 1);
     }
-    work.programs.push(Program { file, activation, names });
+    work.programs.push(Program {
+        file,
+        activation,
+        names,
+    });
 }
 
 /// Gives literals that changed to the variables that still have the old ones, and notes what was decided. In a dry run nothing is given.
@@ -236,11 +295,18 @@ pub unsafe fn literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
             ffi::lua_settop(l, journal);
             let place = format!("{}:{}", work.patch.label, literal.line);
             let Literal { name, before, now, .. } = literal;
-            let note = match variables.get(&literal.local) {
-                _ if literal.is_state => format!("local `{name}` keeps its value: the code assigns it, so it is state ({place})"),
+            let cell = match variables.get(&literal.local) {
+                Some(cell) => Some(*cell),
+                None if literal.is_state => None,
+                None => find_hidden(l, work, number, literal)?,
+            };
+            let note = match cell {
+                _ if literal.is_state => {
+                    format!("local `{name}` keeps its value: the code assigns it, so it is state ({place})")
+                }
                 None => format!("local `{name}` keeps its value: its variable cannot be found ({place})"),
                 Some(cell) => {
-                    if update(l, work, journal, (activation, *cell), literal) {
+                    if update(l, work, journal, (activation, cell), literal) {
                         format!("local `{name}`: {before} is {now} now ({place})")
                     } else {
                         format!("local `{name}` keeps its value: it is not {before} any more ({place})")
@@ -252,6 +318,51 @@ pub unsafe fn literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     }
     ffi::lua_settop(l, journal - 1);
     Ok(())
+}
+
+/// The one cell of a variable that the file's end does not see, found with a function that uses it; `None` if there is none, or several.
+unsafe fn find_hidden(
+    l: *mut lua_State,
+    work: &Work<'_>,
+    number: usize,
+    literal: &Literal,
+) -> Result<Option<Cell>, String> {
+    let revising = &work.revisions[number];
+    let side = revising.old.side(l)?;
+    let wanted = Binding::Local(Declaration {
+        function: side.base,
+        local: literal.old_local,
+    });
+    get(l, FOUND);
+    let list = ffi::lua_gettop(l);
+    let mut cells: HashMap<usize, (i64, i32)> = HashMap::new();
+    for closure in &work.exchange.survey.closures {
+        ffi::lua_settop(l, list);
+        ffi::lua_rawgeti(l, list, closure.place);
+        let mut files = work.context.files.borrow_mut();
+        let Some(origin) = files.origin(l, -1) else { continue };
+        let logical = files.stands_for(origin);
+        if logical.file != revising.old_version || files.activation(origin.file).is_none() {
+            continue;
+        }
+        let Some(function) = logical.function else { continue };
+        for (upvalue, binding) in (1..).zip(side.code.bindings(side.base + 1 + function)) {
+            if binding == Some(wanted) {
+                cells.insert(ffi::lua_upvalueid(l, -1, upvalue) as usize, (closure.place, upvalue));
+            }
+        }
+    }
+    ffi::lua_settop(l, list);
+    let mut found = cells.into_values();
+    let cell = match (found.next(), found.next()) {
+        (Some((place, upvalue)), None) => {
+            ffi::lua_rawgeti(l, list, place);
+            Some(variables::adopt(l, revising.activation, -1, upvalue))
+        }
+        _ => None,
+    };
+    ffi::lua_settop(l, list - 1);
+    Ok(cell)
 }
 
 /// Updates one variable if it has the old literal still; whether it had.
@@ -278,12 +389,12 @@ unsafe fn same(l: *mut lua_State) -> bool {
 }
 
 lua_functions! {
-    /// `absent(table, key, …)`: whether the last key may be added to the table that the others lead to: it is a table, has no such key,
-    /// and nothing of the program's runs when it is set.
+    /// `absent(place, table, key, …)`: whether the last key may be added to the table that the others lead to: it is a table, has no such
+    /// key, and nothing of the program's runs when it is set.
     pub fn absent(l, context) {
         let count = ffi::lua_gettop(l);
-        ffi::lua_pushvalue(l, 1);
-        for key in 2..=count {
+        ffi::lua_pushvalue(l, 2);
+        for key in 3..=count {
             if ffi::lua_type(l, -1) != ffi::LUA_TTABLE {
                 break;
             }
@@ -296,7 +407,7 @@ lua_functions! {
         }
         let absent = ffi::lua_type(l, -1) == ffi::LUA_TNIL;
         if !absent && let Some(trial) = context.trial.borrow_mut().as_mut() {
-            trial.occupied.push(values::describe(l, count));
+            trial.occupied.push(values::describe(l, 1));
         }
         ffi::lua_pushboolean(l, absent.into());
         1
@@ -311,10 +422,19 @@ pub fn remarks(work: &mut Work<'_>) {
         work.report.notes.extend(plan.notes.iter().cloned());
         work.report.warnings.extend(plan.restarts.iter().cloned());
         for patch in superseded {
-            work.report.notes.push(format!("it supersedes what patch {patch} had put there"));
+            let live = work.context.applied.live.borrow();
+            let name = live
+                .iter()
+                .find(|other| other.id == patch)
+                .map_or("?", |other| other.name.as_str());
+            work.report
+                .notes
+                .push(format!("it supersedes functions of patch {patch} ({name})"));
         }
         for (_, name) in &plan.dropped {
-            work.report.notes.push(format!("local `{name}` is gone from the new text; its value is kept in case it comes back"));
+            work.report.notes.push(format!(
+                "local `{name}` is gone from the new text; its value is kept in case it comes back"
+            ));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 
-use super::exchange::{Direct, Exchange, OWN, Tables, Written};
+use super::exchange::{Direct, Exchange, Tables, Written, scope};
 use super::joins::Maker;
 use super::slots::push_literal;
 use super::step::{Idle, protected};
@@ -35,12 +35,17 @@ pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     }
     let (found, made, list) = (1, 2, 3);
     ffi::lua_newtable(l);
-    let mut keeper = Keeper { list: ffi::lua_gettop(l), length: 0 };
+    let mut keeper = Keeper {
+        list: ffi::lua_gettop(l),
+        length: 0,
+    };
     let exchange = &work.exchange;
     let mut replaced = Vec::new();
     let (mut kept, mut done) = (HashMap::new(), HashSet::new());
     for (closure, new) in exchange.made.iter().enumerate().filter(|(_, new)| **new != 0) {
-        let Some(group) = exchange.group_of(closure) else { continue };
+        let Some(group) = exchange.group_of(closure) else {
+            continue;
+        };
         ffi::lua_rawgeti(l, found, exchange.survey.closures[closure].place);
         let old = keeper.keep(l);
         ffi::lua_rawgeti(l, made, *new);
@@ -48,39 +53,46 @@ pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         kept.insert(*new, place);
         let address = exchange.survey.closures[closure].address;
         let direct = exchange.direct.contains_key(&address);
-        replaced.push(Replaced { group, old, new: place, direct });
+        replaced.push(Replaced {
+            group,
+            old,
+            new: place,
+            direct,
+        });
         done.insert(address);
     }
     let mut spots = Vec::new();
     for change in &work.changes.all {
-        let kind = |offset| {
-            record::push_noted(l, list, change.values + offset);
-            let (kind, address) = (ffi::lua_type(l, -1), ffi::lua_topointer(l, -1) as usize);
-            ffi::lua_pop(l, 1);
-            (kind, address)
-        };
-        let ((before, address), (now, _), (holder, table)) = (kind(0), kind(NOW), kind(HOLDER));
-        ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
-        let is_global = holder == ffi::LUA_TTABLE && table == ffi::lua_topointer(l, -1) as usize;
-        ffi::lua_pop(l, 1);
-        if let Some(direct) = exchange.direct.get(&address).filter(|_| before == ffi::LUA_TFUNCTION && done.insert(address)) {
+        let seen = Seen::at(l, list, change.values);
+        let direct = exchange
+            .direct
+            .get(&seen.address)
+            .filter(|_| seen.before == ffi::LUA_TFUNCTION);
+        if let Some(direct) = direct.filter(|_| done.insert(seen.address)) {
             // Nothing but what the patch itself wrote held it.
             record::push_noted(l, list, change.values);
             let old = keeper.keep(l);
             ffi::lua_rawgeti(l, made, direct.new);
             let new = keeper.keep(l);
             kept.insert(direct.new, new);
-            replaced.push(Replaced { group: direct.group, old, new, direct: true });
+            replaced.push(Replaced {
+                group: direct.group,
+                old,
+                new,
+                direct: true,
+            });
         }
-        let added = before == ffi::LUA_TNIL && (now == ffi::LUA_TFUNCTION || is_global);
-        let put_aside = before == ffi::LUA_TFUNCTION && !exchange.direct.contains_key(&address);
-        if (added || put_aside) && matches!(change.place, Place::Field | Place::Cell { .. }) {
+        let put_aside = seen.before == ffi::LUA_TFUNCTION && direct.is_none();
+        if (seen.is_added() || put_aside) && matches!(change.place, Place::Field | Place::Cell { .. }) {
             let at = keeper.length + 1;
             for offset in [HOLDER, KEY, 0, NOW] {
                 ffi::lua_rawgeti(l, list, change.values + offset);
                 keeper.keep(l);
             }
-            spots.push(Spot { place: change.place, at });
+            spots.push(Spot {
+                place: change.place,
+                at,
+            });
         }
     }
     let functions = spots.len() as u32 + work.literals.len() as u32;
@@ -101,6 +113,43 @@ pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     work.context.applied.undo.borrow_mut().insert(work.patch.id, undo);
     hooks::keep_unload(l, work);
     in_flight::watch(l, work)
+}
+
+/// What a change is about.
+struct Seen {
+    /// Type and address of the value before.
+    before: i32,
+    address: usize,
+    /// Type of the value now.
+    now: i32,
+    /// The place is a global.
+    is_global: bool,
+}
+
+impl Seen {
+    unsafe fn at(l: *mut lua_State, list: i32, values: i64) -> Seen {
+        let look = |offset| {
+            record::push_noted(l, list, values + offset);
+            let seen = (ffi::lua_type(l, -1), ffi::lua_topointer(l, -1) as usize);
+            ffi::lua_pop(l, 1);
+            seen
+        };
+        let ((before, address), (now, _), (holder, table)) = (look(0), look(NOW), look(HOLDER));
+        ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
+        let is_global = holder == ffi::LUA_TTABLE && table == ffi::lua_topointer(l, -1) as usize;
+        ffi::lua_pop(l, 1);
+        Seen {
+            before,
+            address,
+            now,
+            is_global,
+        }
+    }
+
+    /// A function or global that was not there.
+    fn is_added(&self) -> bool {
+        self.before == ffi::LUA_TNIL && (self.now == ffi::LUA_TFUNCTION || self.is_global)
+    }
 }
 
 fn revised(work: &Work<'_>, revising: &super::revise::Revising) -> Revised {
@@ -145,11 +194,18 @@ pub fn roll_back(context: &Context, order: &Rollback) -> InstanceReport {
     // SAFETY: the VM is open and idle, and this is its thread.
     unsafe {
         let idle = Idle::begin(context);
-        let mut back = Back { context, journal: Journal::default(), report: &mut report };
+        let mut back = Back {
+            context,
+            journal: Journal::default(),
+            report: &mut report,
+        };
         let outcome = back.all(&live, order.dry);
         if let Err(why) = outcome {
             let refused = why.lines().next().unwrap_or_default().to_owned();
-            report = InstanceReport { error: Some(refused), ..InstanceReport::new(context.handle().0, Status::Rejected) };
+            report = InstanceReport {
+                error: Some(refused),
+                ..InstanceReport::new(context.handle().0, Status::Rejected)
+            };
         } else {
             report.status = Status::Applied;
         }
@@ -176,7 +232,9 @@ impl Back<'_> {
             put(l, JOURNAL);
             Ok(())
         })?;
-        let undone = ids.iter().try_for_each(|id| protected(context, &mut |l| self.one(l, *id)));
+        let undone = ids
+            .iter()
+            .try_for_each(|id| protected(context, &mut |l| self.one(l, *id)));
         if dry || undone.is_err() {
             protected(context, &mut |l| {
                 get(l, JOURNAL);
@@ -203,14 +261,16 @@ impl Back<'_> {
         for id in ids.iter().filter(|id| hooks::unloads(context, **id) > 0) {
             let mut threads = Vec::new();
             let found = protected(context, &mut |l| {
-                record::threads(l, OWN, &mut threads);
+                record::threads(l, scope(context), &mut threads);
                 Ok(())
             });
             if found.is_err() {
                 continue;
             }
-            *context.trial.borrow_mut() =
-                Some(Trial { deadline: Some(Instant::now() + context.host.config.time_limit), ..Trial::default() });
+            *context.trial.borrow_mut() = Some(Trial {
+                deadline: Some(Instant::now() + context.host.config.time_limit),
+                ..Trial::default()
+            });
             self.report.warnings.extend(hooks::unload(context, &threads, *id));
             let trial = context.trial.take().unwrap_or_default();
             context.memory.discharge(trial.withheld);
@@ -229,11 +289,18 @@ impl Back<'_> {
         for place in [FOUND, MADE, JOURNAL, LIST] {
             get(l, place);
         }
-        let tables = Tables { found: 1, made: 2, journal: 3 };
+        let tables = Tables {
+            found: 1,
+            made: 2,
+            journal: 3,
+        };
         values::slot(l, Slot::Undo);
         ffi::lua_rawgeti(l, -1, id as i64);
         ffi::lua_replace(l, -2);
-        let mut exchange = Exchange { groups: undo.groups.iter().map(turned).collect(), ..Exchange::default() };
+        let mut exchange = Exchange {
+            groups: undo.groups.iter().map(turned).collect(),
+            ..Exchange::default()
+        };
         restore_closures(l, self.context, &mut exchange, undo)?;
         for revised in &undo.revisions {
             restore_version(l, self.context, &mut exchange, revised)?;
@@ -242,7 +309,11 @@ impl Back<'_> {
         hazards::refuse_traversed(l, &exchange, tables)?;
         refuse_younger(&exchange, undo)?;
         Maker::new(self.context, &mut exchange, tables).make_all(l)?;
-        let written = Written { changes: &[], list: 4, before: None };
+        let written = Written {
+            changes: &[],
+            list: 4,
+            before: None,
+        };
         exchange.write(l, tables, &mut self.journal, &written);
         let added = self.places(l, undo);
         self.literals(l, undo);
@@ -292,16 +363,25 @@ impl Back<'_> {
                 let value = ffi::lua_gettop(l);
                 self.journal.set_cell(l, 3, 6, cell.upvalue, value);
                 self.report.values += 1;
-                self.report.notes.push(format!("local `{}`: {} is {} again", literal.name, literal.now, literal.before));
+                self.report.notes.push(format!(
+                    "local `{}`: {} is {} again",
+                    literal.name, literal.now, literal.before
+                ));
             } else {
-                self.report.notes.push(format!("local `{}` keeps its value: it was changed since", literal.name));
+                self.report.notes.push(format!(
+                    "local `{}` keeps its value: it was changed since",
+                    literal.name
+                ));
             }
         }
         ffi::lua_settop(l, 5);
     }
 
     fn tell(&mut self, exchange: &Exchange, undo: &Undo, restored: u32) {
-        let told = exchange.groups.iter().filter(|group| group.closures > 0 || group.before.is_none());
+        let told = exchange
+            .groups
+            .iter()
+            .filter(|group| group.closures > 0 || group.before.is_none());
         self.report.functions.extend(told.map(|group| FunctionChange {
             name: group.name.clone(),
             holders: group.holders,
@@ -311,7 +391,10 @@ impl Back<'_> {
         self.report.values += restored;
         if undo.data > 0 {
             let what = count(undo.data as usize, "value");
-            self.report.notes.push(format!("patch {} had set {what} besides functions; data is not taken back", undo.patch.id));
+            self.report.notes.push(format!(
+                "patch {} had set {what} besides functions; data is not taken back",
+                undo.patch.id
+            ));
         }
     }
 }
@@ -338,7 +421,13 @@ unsafe fn restore_closures(l: *mut lua_State, context: &Context, exchange: &mut 
         exchange.length += 1;
         ffi::lua_rawseti(l, 2, exchange.length);
         let outer = exchange.length;
-        exchange.direct.insert(address, Direct { group: replaced.group, new: outer });
+        exchange.direct.insert(
+            address,
+            Direct {
+                group: replaced.group,
+                new: outer,
+            },
+        );
         ffi::lua_settop(l, 5);
         let Group { old, new, .. } = &exchange.groups[replaced.group];
         if let (true, Some(was)) = (replaced.direct, *old) {
@@ -352,29 +441,49 @@ unsafe fn restore_closures(l: *mut lua_State, context: &Context, exchange: &mut 
 /// Closures of a newer version's functions that were made since are made anew of the older version's.
 unsafe fn restore_version(l: *mut lua_State, context: &Context, exchange: &mut Exchange, revised: &Revised) -> Step {
     let chunk = |number| context.files.borrow().get(number).map(|file| file.chunk.clone());
-    let (Some(new), Some(old)) = (chunk(revised.revision), chunk(revised.old_version)) else { return Ok(()) };
+    let (Some(new), Some(old)) = (chunk(revised.revision), chunk(revised.old_version)) else {
+        return Ok(());
+    };
     let (now, was) = (new.side(l)?, old.side(l)?);
     let comparison = compare(now, now.base, was, was.base, &|_, _| false);
     for pair in comparison.pairs.iter().skip(1).filter(|pair| pair.changed) {
-        let from = Origin { file: revised.revision, function: now.function(pair.old) };
-        let to = Origin { file: revised.old_version, function: was.function(pair.new) };
+        let from = Origin {
+            file: revised.revision,
+            function: now.function(pair.old),
+        };
+        let to = Origin {
+            file: revised.old_version,
+            function: was.function(pair.new),
+        };
         let mut files = context.files.borrow_mut();
         let protos = files.protos(l, |origin| origin == from);
         let known = exchange.groups.iter().position(|group| group.old == Some(from));
         let name = now.path(pair.old);
-        let Some(group) = known.or_else(|| exchange.group(&files, name, Some(from), to)) else { continue };
+        let Some(group) = known.or_else(|| exchange.group(&files, name, Some(from), to)) else {
+            continue;
+        };
         drop(files);
         exchange.swaps.push(Swap {
             group,
-            old: Code { file: revised.revision, chunk: new.clone(), function: pair.old },
+            old: Code {
+                file: revised.revision,
+                chunk: new.clone(),
+                function: pair.old,
+            },
             version: revised.revision,
-            new: Code { file: revised.old_version, chunk: old.clone(), function: pair.new },
+            new: Code {
+                file: revised.old_version,
+                chunk: old.clone(),
+                function: pair.new,
+            },
             joins: pair.joins.clone().into(),
             activation: Some(revised.activation),
             outer: 0,
         });
         let swap = exchange.swaps.len() - 1;
-        exchange.by_proto.extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
+        exchange
+            .by_proto
+            .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
         gather::witness(l, context, exchange, swap);
     }
     Ok(())
@@ -382,9 +491,15 @@ unsafe fn restore_version(l: *mut lua_State, context: &Context, exchange: &mut E
 
 /// Closures that were made since of a function that had been another patch's cannot be made of that patch's text.
 fn refuse_younger(exchange: &Exchange, undo: &Undo) -> Step {
-    let superseding: Vec<Origin> = undo.revisions.iter().flat_map(|revised| revised.superseding.iter().copied()).collect();
+    let superseding: Vec<Origin> = undo
+        .revisions
+        .iter()
+        .flat_map(|revised| revised.superseding.iter().copied())
+        .collect();
     for closure in 0..exchange.survey.closures.len() {
-        let Some(swap) = exchange.swap_of(closure) else { continue };
+        let Some(swap) = exchange.swap_of(closure) else {
+            continue;
+        };
         let group = &exchange.groups[swap.group];
         if group.old.is_some_and(|origin| superseding.contains(&origin)) {
             return Err(format!(
@@ -404,12 +519,20 @@ fn refuse_built_upon(context: &Context, id: u64, going: &[u64]) -> Step {
     let versions: Vec<usize> = undo.revisions.iter().map(|revised| revised.revision).collect();
     for (later, other) in all.iter().filter(|(later, _)| **later > id && !going.contains(later)) {
         let built = other.groups.iter().find(|group| {
-            group.closures + group.holders > 0 && group.old.is_some_and(|old| own.contains(&old) || versions.contains(&old.file))
+            group.closures + group.holders > 0
+                && group
+                    .old
+                    .is_some_and(|old| own.contains(&old) || versions.contains(&old.file))
         });
         let name = built.map(|group| group.name.clone());
-        let version = other.revisions.iter().any(|revised| versions.contains(&revised.old_version));
+        let version = other
+            .revisions
+            .iter()
+            .any(|revised| versions.contains(&revised.old_version));
         if name.is_some() || version {
-            let what = name.map_or("it replaced the same file".to_owned(), |name| format!("it replaced `{name}`"));
+            let what = name.map_or("it replaced the same file".to_owned(), |name| {
+                format!("it replaced `{name}`")
+            });
             return Err(format!(
                 "patch {later} ({}) has built upon patch {id} ({}): {what}; roll that one back first",
                 other.patch.name, undo.patch.name
@@ -421,7 +544,9 @@ fn refuse_built_upon(context: &Context, id: u64, going: &[u64]) -> Step {
 
 /// The patch is gone: nothing stands for anything because of it any more.
 unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
-    let Some(undo) = context.applied.undo.borrow_mut().remove(&id) else { return };
+    let Some(undo) = context.applied.undo.borrow_mut().remove(&id) else {
+        return;
+    };
     let mut files = context.files.borrow_mut();
     for group in &undo.groups {
         if files.activation(group.new.file).is_none() {

@@ -46,7 +46,15 @@ impl Slots {
     pub unsafe fn find(&mut self, l: *mut lua_State, list: c_int, scope: &Scope<'_>) {
         let top = ffi::lua_gettop(l);
         self.complete = true;
-        for statement in scope.chunk.outline.bodies.first().map(|body| &body.statements).into_iter().flatten() {
+        for statement in scope
+            .chunk
+            .outline
+            .bodies
+            .first()
+            .map(|body| &body.statements)
+            .into_iter()
+            .flatten()
+        {
             let found = self.statement(l, list, scope, statement);
             self.complete &= found;
             ffi::lua_settop(l, top);
@@ -82,7 +90,10 @@ impl Slots {
             Found::Cell(upvalue) => Place::Cell { upvalue },
         };
         // On top: holder, key, value.
-        self.all.push(Noted { place, at: self.length + 1 });
+        self.all.push(Noted {
+            place,
+            at: self.length + 1,
+        });
         self.names.push(target.text.clone());
         for step in [3, 2, 1] {
             changes::push_marked(l);
@@ -106,7 +117,11 @@ enum Found {
 }
 
 unsafe fn holder(l: *mut lua_State, scope: &Scope<'_>, path: &Path) -> Found {
-    let own = scope.chunk.outline.bodies[0].declarations.iter().rev().find(|declared| declared.name == path.root);
+    let own = scope.chunk.outline.bodies[0]
+        .declarations
+        .iter()
+        .rev()
+        .find(|declared| declared.name == path.root);
     if let Some(own) = own {
         return match own.initial.as_ref().map(|initial| &initial.value) {
             Some(Value::Require(name)) if !path.keys.is_empty() && push_loaded(l, name) => walk(l, &path.keys),
@@ -116,8 +131,13 @@ unsafe fn holder(l: *mut lua_State, scope: &Scope<'_>, path: &Path) -> Found {
         };
     }
     match scope.names.iter().find(|name| name.name == path.root) {
-        Some(Name { place: Where::Cell(cell), .. }) => {
-            let Some(activation) = scope.activation else { return Found::Nothing };
+        Some(Name {
+            place: Where::Cell(cell),
+            ..
+        }) => {
+            let Some(activation) = scope.activation else {
+                return Found::Nothing;
+            };
             variables::push_keeper(l, activation, *cell);
             if ffi::lua_getupvalue(l, -1, cell.upvalue).is_null() {
                 return Found::Nothing;
@@ -159,7 +179,9 @@ unsafe fn push_environment(l: *mut lua_State, scope: &Scope<'_>) -> bool {
 
 /// From the value on top through the keys, without metamethods: pushes the last table, the last key, and the value there.
 unsafe fn walk(l: *mut lua_State, keys: &[String]) -> Found {
-    let Some((last, way)) = keys.split_last() else { return Found::Nothing };
+    let Some((last, way)) = keys.split_last() else {
+        return Found::Nothing;
+    };
     for key in way {
         if ffi::lua_type(l, -1) != ffi::LUA_TTABLE || !push_key(l, key) {
             return Found::Nothing;
@@ -180,14 +202,23 @@ pub unsafe fn push_key(l: *mut lua_State, key: &str) -> bool {
         values::push(l, name.as_bytes());
         return true;
     }
-    let inside = key.strip_prefix('[').and_then(|key| key.strip_suffix(']')).unwrap_or_default();
+    let inside = key
+        .strip_prefix('[')
+        .and_then(|key| key.strip_suffix(']'))
+        .unwrap_or_default();
     push_literal(l, inside)
 }
 
 /// Pushes the value of a literal expression; false, with nothing pushed, if it has none.
 pub unsafe fn push_literal(l: *mut lua_State, text: &str) -> bool {
     let chunk = format!("return {text}");
-    let loaded = ffi::luaL_loadbufferx(l, chunk.as_ptr().cast(), chunk.len(), c"=literal".as_ptr(), c"t".as_ptr());
+    let loaded = ffi::luaL_loadbufferx(
+        l,
+        chunk.as_ptr().cast(),
+        chunk.len(),
+        c"=literal".as_ptr(),
+        c"t".as_ptr(),
+    );
     if loaded != ffi::LUA_OK || ffi::lua_pcall(l, 0, 1, 0) != ffi::LUA_OK {
         ffi::lua_pop(l, 1);
         return false;
@@ -199,7 +230,9 @@ pub unsafe fn push_literal(l: *mut lua_State, text: &str) -> bool {
 unsafe fn is_plain(l: *mut lua_State, value: &Value) -> bool {
     match value {
         Value::Literal | Value::Function(_) => true,
-        Value::Table(fields) => fields.iter().all(|field: &Field| field.key.is_some() && is_plain(l, &field.value.value)),
+        Value::Table(fields) => fields
+            .iter()
+            .all(|field: &Field| field.key.is_some() && is_plain(l, &field.value.value)),
         Value::Require(name) => {
             let loaded = push_loaded(l, name);
             if loaded {

@@ -21,7 +21,12 @@ use crate::patch::syntax::Kind;
 /// Fills in the functions of the report, and what is to be said of others.
 pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     work.report.sources = sources(work);
-    let mut told: Vec<&Group> = work.exchange.groups.iter().filter(|group| group.holders > 0 || group.closures > 0).collect();
+    let mut told: Vec<&Group> = work
+        .exchange
+        .groups
+        .iter()
+        .filter(|group| group.holders > 0 || group.closures > 0)
+        .collect();
     told.sort_by_key(|group| group.now.line);
     work.report.functions = told
         .into_iter()
@@ -45,8 +50,17 @@ pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
 fn sources(work: &Work<'_>) -> Vec<SourceFile> {
     let files = work.context.files.borrow();
     let mut found: Vec<SourceFile> = Vec::new();
-    let revised = work.revisions.iter().filter_map(|revising| files.source(revising.activation));
-    for source in work.exchange.groups.iter().filter_map(|group| group.source.clone()).chain(revised) {
+    let revised = work
+        .revisions
+        .iter()
+        .filter_map(|revising| files.source(revising.activation));
+    for source in work
+        .exchange
+        .groups
+        .iter()
+        .filter_map(|group| group.source.clone())
+        .chain(revised)
+    {
         if !found.contains(&source) {
             found.push(source);
         }
@@ -79,7 +93,10 @@ fn removed(work: &mut Work<'_>) {
     }
     for (number, name) in exchange.removed.iter().enumerate() {
         let held = holders.get(&number).copied().unwrap_or(0) as usize;
-        let note = format!("`{name}` is gone from the new text; the function stays, with {}", count(held, "holder"));
+        let note = format!(
+            "`{name}` is gone from the new text; the function stays, with {}",
+            count(held, "holder")
+        );
         work.report.notes.push(note);
     }
 }
@@ -88,8 +105,14 @@ fn removed(work: &mut Work<'_>) {
 unsafe fn ran_once(l: *mut lua_State, work: &Work<'_>, revising: &Revising) -> Result<Vec<String>, String> {
     let (old, new) = (revising.old.side(l)?, revising.new.side(l)?);
     let is_alive = |function: usize| {
-        let now = Origin { file: revising.revision, function: new.function(function) };
-        work.exchange.groups.iter().any(|group| group.new == now && group.closures > 0)
+        let now = Origin {
+            file: revising.revision,
+            function: new.function(function),
+        };
+        work.exchange
+            .groups
+            .iter()
+            .any(|group| group.new == now && group.closures > 0)
     };
     // What is nested in a function that lives on comes with it.
     let comes_with_another = |function: usize| {
@@ -102,15 +125,32 @@ unsafe fn ran_once(l: *mut lua_State, work: &Work<'_>, revising: &Revising) -> R
         }
         false
     };
-    let names = Names { old: &revising.old.label, new: &revising.new.label };
+    let names = Names {
+        old: &revising.old.label,
+        new: &revising.new.label,
+    };
     let mut told = Vec::new();
-    for pair in revising.plan.comparison.pairs.iter().skip(1).filter(|pair| pair.own_changed) {
+    for pair in revising
+        .plan
+        .comparison
+        .pairs
+        .iter()
+        .skip(1)
+        .filter(|pair| pair.own_changed)
+    {
         if is_alive(pair.new) || comes_with_another(pair.new) || revising.is_hook(pair.new) {
             continue;
         }
-        let bodies = (&old.outline.bodies[pair.old - old.base], &new.outline.bodies[pair.new - new.base]);
+        let bodies = (
+            &old.outline.bodies[pair.old - old.base],
+            &new.outline.bodies[pair.new - new.base],
+        );
         let path = new.path(pair.new);
-        told.extend(body_changes(bodies.0, bodies.1, names).into_iter().map(|place| format!("{place} ran once (`{path}`): needs a restart")));
+        told.extend(
+            body_changes(bodies.0, bodies.1, names)
+                .into_iter()
+                .map(|place| format!("{place} ran once (`{path}`): needs a restart")),
+        );
     }
     Ok(told)
 }
@@ -120,10 +160,16 @@ pub fn statements(work: &mut Work<'_>) {
     let files = work.context.files.borrow();
     let mut notes = Vec::new();
     for program in &work.programs {
-        let Some(chunk) = files.get(program.file).map(|file| file.chunk.clone()) else { continue };
+        let Some(chunk) = files.get(program.file).map(|file| file.chunk.clone()) else {
+            continue;
+        };
         for statement in &chunk.outline.bodies[0].statements {
             let (first, last) = statement.lines;
-            let lines = if first == last { format!("{first}") } else { format!("{first}-{last}") };
+            let lines = if first == last {
+                format!("{first}")
+            } else {
+                format!("{first}-{last}")
+            };
             let what = match &statement.kind {
                 Kind::Function { .. } | Kind::LocalFunction { .. } | Kind::Global => continue,
                 Kind::Local { .. } | Kind::Assign { .. } => "sets",

@@ -15,7 +15,6 @@ use mlua::ffi::{self, lua_State};
 use crate::lua::heap::seen::Seen;
 use crate::lua::heap::{self, Scope, Spot, Visitor};
 use crate::lua::layout::Proto;
-use crate::lua::values::Slot;
 
 /// What the log holds, in the order in which it was found.
 #[derive(Default)]
@@ -128,7 +127,7 @@ pub unsafe fn push_log(l: *mut lua_State) {
 ///
 /// # Safety
 /// `l` is the main thread inside a protected call; the collector is stopped.
-pub unsafe fn take(l: *mut lua_State, own: &[Slot], snapshot: &mut Snapshot) {
+pub unsafe fn take(l: *mut lua_State, scope: Scope<'_>, snapshot: &mut Snapshot) {
     let Snapshot {
         entries,
         threads,
@@ -141,16 +140,16 @@ pub unsafe fn take(l: *mut lua_State, own: &[Slot], snapshot: &mut Snapshot) {
         threads,
         length,
     };
-    heap::walk(l, Scope { own, tables: None }, seen, &mut recorder);
+    heap::walk(l, scope, seen, &mut recorder);
 }
 
 /// Finds every coroutine.
 ///
 /// # Safety
 /// As [`take`].
-pub unsafe fn threads(l: *mut lua_State, own: &[Slot], found: &mut Vec<*mut lua_State>) {
+pub unsafe fn threads(l: *mut lua_State, scope: Scope<'_>, found: &mut Vec<*mut lua_State>) {
     let mut seen = Seen::default();
-    heap::walk(l, Scope { own, tables: None }, &mut seen, &mut Threads { found });
+    heap::walk(l, scope, &mut seen, &mut Threads { found });
 }
 
 struct Threads<'a> {
@@ -224,7 +223,7 @@ impl Visitor for Recorder<'_> {
                 }
             }
             // Stacks are the program's own business: what a patch exchanges there has a journal of its own.
-            Spot::Stack { .. } | Spot::Frame(_) => {}
+            Spot::Stack { .. } | Spot::Frame { .. } => {}
         }
     }
 }

@@ -210,7 +210,7 @@ impl Visitor for Finder<'_> {
                 }
                 self.single(l, holder, SiteSlot::Stack { level, local });
             }
-            Spot::Frame(level) => self.frame(l, holder, level),
+            Spot::Frame { level, line } => self.frame(l, holder, level, line),
         }
     }
 }
@@ -228,25 +228,20 @@ impl Finder<'_> {
         self.sites.push(Site { closure, holder, slot });
     }
 
-    unsafe fn frame(&mut self, l: *mut lua_State, holder: c_int, level: c_int) {
-        let thread = ffi::lua_tothread(l, holder);
-        if ffi::lua_status(thread) != ffi::LUA_YIELD {
+    unsafe fn frame(&mut self, l: *mut lua_State, holder: c_int, level: c_int, line: c_int) {
+        if ffi::lua_status(ffi::lua_tothread(l, holder)) != ffi::LUA_YIELD {
             return;
         }
         let Some(closure) = self.closure(l, -1) else {
             return;
         };
-        let mut ar: ffi::lua_Debug = std::mem::zeroed();
-        if ffi::lua_getstack(thread, level, &mut ar) != 0 {
-            ffi::lua_getinfo(thread, c"l".as_ptr(), &mut ar);
-            let thread = self.holder(l, holder);
-            self.frames.push(Frame {
-                closure,
-                thread,
-                level,
-                line: ar.currentline,
-            });
-        }
+        let thread = self.holder(l, holder);
+        self.frames.push(Frame {
+            closure,
+            thread,
+            level,
+            line,
+        });
     }
 
     /// The index of the function at `index` if it is wanted.

@@ -18,7 +18,7 @@ use mlua::ffi::{self, lua_State};
 
 use crate::lua::heap::Scope;
 use crate::lua::heap::survey::{self, SiteSlot, Survey, Wanted};
-use crate::lua::layout::{self, Tables};
+use crate::lua::layout::{self, InMemory};
 use crate::lua::memory::{Memory, allocate};
 use crate::lua::switch::{Journal, Lists};
 use crate::lua::values::{self, Slot};
@@ -27,7 +27,7 @@ use crate::lua::values::{self, Slot};
 struct Vm {
     l: *mut lua_State,
     memory: Box<Memory>,
-    tables: Option<Tables>,
+    proof: Option<InMemory>,
     journal: Journal,
 }
 
@@ -64,12 +64,12 @@ impl Vm {
             ffi::luaL_loadstring(l, c"return 'new'".as_ptr());
             ffi::lua_newtable(l);
             ffi::lua_newtable(l);
-            let tables = layout::check_tables(l).filter(|_| in_memory);
-            assert_eq!(tables.is_some(), in_memory, "the layout is proved");
+            let proof = layout::check_in_memory(l).filter(|_| in_memory);
+            assert_eq!(proof.is_some(), in_memory, "the layout is proved");
             let vm = Vm {
                 l,
                 memory,
-                tables,
+                proof,
                 journal: Journal::default(),
             };
             vm.run(PRELUDE);
@@ -130,6 +130,14 @@ impl Vm {
         }
     }
 
+    /// Of walks in which nothing is ours.
+    fn scope(&self) -> Scope<'static> {
+        Scope {
+            own: &[],
+            in_memory: self.proof,
+        }
+    }
+
     /// Looks for the function at a stack index.
     fn find(&mut self, function: c_int) -> Survey {
         let mut survey = Survey::default();
@@ -146,10 +154,7 @@ impl Vm {
             ffi::lua_replace(self.l, LIST);
         }
         self.protected(|l, vm| {
-            let scope = Scope {
-                own: &[],
-                tables: vm.tables,
-            };
+            let scope = vm.scope();
             // SAFETY: this is the protected call; the survey is not in its frames.
             unsafe { survey::find(l, LIST, scope, &wanted, survey) };
         })

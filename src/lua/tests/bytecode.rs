@@ -4,9 +4,9 @@ mod bindings;
 mod bodies;
 mod garbage;
 mod makers;
-mod random;
+pub(super) mod random;
 mod round_trips;
-mod sources;
+pub(super) mod sources;
 
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua};
@@ -28,7 +28,7 @@ fn compiled(lua: &Lua, text: &[u8]) -> Function {
     }
 }
 
-fn dump(text: &[u8]) -> Vec<u8> {
+pub(super) fn dump(text: &[u8]) -> Vec<u8> {
     compiled(&vm(), text).dump(false)
 }
 
@@ -36,7 +36,7 @@ fn code(text: &str) -> Code {
     parsed(&dump(text.as_bytes()))
 }
 
-fn parsed(dump: &[u8]) -> Code {
+pub(super) fn parsed(dump: &[u8]) -> Code {
     Code::parse(dump).unwrap_or_else(|why| panic!("{why}"))
 }
 

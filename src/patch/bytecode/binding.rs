@@ -54,13 +54,12 @@ impl Code {
 impl Proto {
     /// The number of the local in this register, as the function sees it whose closure the instruction at `pc` makes.
     ///
-    /// Locals in scope lie in the registers in their order. A scope begins and ends between instructions: a `local function` sees
-    /// itself although its scope begins after the instruction, and a block may end right after it.
+    /// Locals in scope lie in the registers in their order. The scope of a `local function` begins after the instruction, though the
+    /// function sees itself; what else begins there comes later in the order and changes nothing.
     fn local_in_register(&self, register: usize, pc: usize) -> Option<usize> {
-        let next = pc + 1;
         let in_scope = self.locals.iter().enumerate().filter(|(_, local)| {
             let (start, end) = (local.start as usize, local.end as usize);
-            start <= next && next <= end
+            start <= pc + 1 && pc < end
         });
         in_scope.map(|(number, _)| number).nth(register)
     }

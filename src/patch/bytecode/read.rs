@@ -3,33 +3,9 @@
 
 use std::collections::HashSet;
 
-use thiserror::Error;
-
 use crate::patch::bytecode::{
-    Code, Constant, HEADER, Lines, LocalVariable, OP_CLOSURE, Proto, SHORT_STRING, Text, Upvalue,
+    BadDump, Code, Constant, HEADER, Lines, LocalVariable, OP_CLOSURE, Proto, SHORT_STRING, Text, Upvalue,
 };
-
-/// Why a dump was not read.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum BadDump {
-    /// Something else, or another version of Lua.
-    #[error("this is not compiled Lua 5.5")]
-    Foreign,
-    /// Other sizes of numbers, or another order of their bytes.
-    #[error("this was compiled by Lua on another kind of machine; only 64-bit little-endian is understood")]
-    Machine,
-    /// Names or lines were left out.
-    #[error("this was compiled by Lua, but its names and lines were stripped away")]
-    Stripped,
-    /// Not what `lua_dump` writes.
-    #[error("this compiled Lua is damaged at byte {at}: {what}")]
-    Damaged {
-        /// Offset from the start of the dump.
-        at: usize,
-        /// What is wrong there.
-        what: &'static str,
-    },
-}
 
 /// Functions inside each other. The compiler goes no deeper than 200.
 const MAX_DEPTH: usize = 250;

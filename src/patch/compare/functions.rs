@@ -49,7 +49,10 @@ fn siblings(old: Side<'_>, of: usize, new: Side<'_>, nf: usize, matched: &mut Ma
 fn by_key<'a>(side: Side<'a>, function: usize) -> BTreeMap<&'a str, Vec<usize>> {
     let mut found: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for &child in &side.code.functions[function].children {
-        if let Some(known) = side.function(child).and_then(|number| side.outline.functions.get(number)) {
+        if let Some(known) = side
+            .function(child)
+            .and_then(|number| side.outline.functions.get(number))
+        {
             found.entry(known.key.as_str()).or_default().push(child);
         }
     }
@@ -70,7 +73,10 @@ fn pair_up(
         return;
     }
     let (mut was, mut is) = (0, 0);
-    for (a, b) in anchors(old, before, new, now).into_iter().chain([(before.len(), now.len())]) {
+    for (a, b) in anchors(old, before, new, now)
+        .into_iter()
+        .chain([(before.len(), now.len())])
+    {
         let (gap_before, gap_now) = (&before[was..a], &now[is..b]);
         if gap_before.len() == gap_now.len() {
             pairs.extend(gap_before.iter().copied().zip(gap_now.iter().copied()));
@@ -117,21 +123,23 @@ fn anchors(old: Side<'_>, before: &[usize], new: Side<'_>, now: &[usize]) -> Vec
 }
 
 /// Whether two functions have the same code throughout and name their variables alike.
-fn looks_equal(
-    old: Side<'_>,
-    of: usize,
-    new: Side<'_>,
-    nf: usize,
-    memo: &mut HashMap<(usize, usize), bool>,
-) -> bool {
+fn looks_equal(old: Side<'_>, of: usize, new: Side<'_>, nf: usize, memo: &mut HashMap<(usize, usize), bool>) -> bool {
     if let Some(&known) = memo.get(&(of, nf)) {
         return known;
     }
     let (was, is) = (&old.code.functions[of], &new.code.functions[nf]);
     let same = old.code.same_body(of, new.code, nf)
-        && was.upvalues.iter().map(|u| &u.name).eq(is.upvalues.iter().map(|u| &u.name))
+        && was
+            .upvalues
+            .iter()
+            .map(|u| &u.name)
+            .eq(is.upvalues.iter().map(|u| &u.name))
         && was.children.len() == is.children.len()
-        && was.children.iter().zip(&is.children).all(|(&a, &b)| looks_equal(old, a, new, b, memo));
+        && was
+            .children
+            .iter()
+            .zip(&is.children)
+            .all(|(&a, &b)| looks_equal(old, a, new, b, memo));
     memo.insert((of, nf), same);
     same
 }

@@ -47,7 +47,11 @@ fn votes(old: Side<'_>, new: Side<'_>, pairs: &[(usize, usize)]) -> Votes {
         let (was, is) = (old.code.bindings(of), new.code.bindings(nf));
         for (upvalue, binding) in new.code.functions[nf].upvalues.iter().zip(&is) {
             let named = |u: &crate::patch::bytecode::Upvalue| u.name == upvalue.name;
-            let mut alike = old.code.functions[of].upvalues.iter().zip(&was).filter(|(u, _)| named(u));
+            let mut alike = old.code.functions[of]
+                .upvalues
+                .iter()
+                .zip(&was)
+                .filter(|(u, _)| named(u));
             // A function that uses two variables of one name is no evidence.
             if let (Some(Binding::Local(now)), Some((_, Some(Binding::Local(before)))), None) =
                 (binding, alike.next(), alike.next())
@@ -135,7 +139,8 @@ fn match_rest(old: Side<'_>, free: &[Declaration], new: Side<'_>, rest: &[Declar
         return;
     }
     let text = |side: Side<'_>, at: Declaration| {
-        side.declared(at).and_then(|declared| declared.initial.as_ref().map(|initial| initial.text.clone()))
+        side.declared(at)
+            .and_then(|declared| declared.initial.as_ref().map(|initial| initial.text.clone()))
     };
     for &variable in rest {
         let initial = text(new, variable);

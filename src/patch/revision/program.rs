@@ -7,7 +7,7 @@ use crate::patch::compare::{Comparison, Side};
 use crate::patch::revision::remarks::NewField;
 use crate::patch::syntax::{Expression, Kind, Statement, Target, Value};
 
-/// The name under which a program is given the test whether a key may be added: `absent(table, key, …)`.
+/// The name under which a program is given the test whether a key may be added: `absent(place, table, key, …)`.
 pub const ABSENT: &str = "__hotlua_absent";
 
 /// Stands for a variable that has its value already.
@@ -31,7 +31,11 @@ struct Piece {
 
 impl Piece {
     fn statement(range: Range<usize>) -> Piece {
-        Piece { head: String::new(), range, tail: "" }
+        Piece {
+            head: String::new(),
+            range,
+            tail: "",
+        }
     }
 
     fn assignment(target: &str, value: &Expression) -> Piece {
@@ -43,30 +47,58 @@ impl Piece {
     }
 }
 
-/// Puts the program together: initialisers of the variables in `added`, new functions, new fields, added requires.
+/// Puts the program together: initialisers of the variables in `added`, new functions, new fields, added calls.
 pub(super) fn assemble(
     new: Side<'_>,
     text: &[u8],
     comparison: &Comparison,
     added: &[(usize, String)],
     fields: &[NewField],
-    requires: &[usize],
+    calls: &[usize],
 ) -> Program {
     let mut pieces = initialisers(new, text, added);
-    let functions: BTreeSet<usize> = comparison.added.iter().filter_map(|function| new.function(*function)).collect();
+    let functions: BTreeSet<usize> = comparison
+        .added
+        .iter()
+        .filter_map(|function| new.function(*function))
+        .collect();
     for statement in &new.outline.bodies[0].statements {
         definitions(statement, &functions, &mut pieces);
     }
     pieces.extend(fields.iter().map(|field| Piece {
-        head: format!("if {ABSENT}({}{}) then {}{}=", field.root, field.arguments(), field.root, field.keys.concat()),
+        head: format!(
+            "if {ABSENT}({:?},{}{}) then {}=",
+            field.place(),
+            field.root,
+            field.arguments(),
+            field.place()
+        ),
         range: field.value.clone(),
         tail: " end",
     }));
-    pieces.extend(requires.iter().map(|number| Piece::statement(new.outline.bodies[0].statements[*number].range.clone())));
+    pieces.extend(
+        calls
+            .iter()
+            .map(|number| Piece::statement(new.outline.bodies[0].statements[*number].range.clone())),
+    );
     pieces.sort_by_key(|piece| piece.range.start);
-    let inside = |range: &Range<usize>| pieces.iter().any(|p| p.range.start <= range.start && range.end <= p.range.end);
-    let functions = new.outline.functions.iter().enumerate().filter(|(_, f)| inside(&f.range)).map(|(n, _)| n).collect();
-    Program { text: written(text, &pieces), functions }
+    let inside = |range: &Range<usize>| {
+        pieces
+            .iter()
+            .any(|p| p.range.start <= range.start && range.end <= p.range.end)
+    };
+    let functions = new
+        .outline
+        .functions
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| inside(&f.range))
+        .map(|(n, _)| n)
+        .collect();
+    Program {
+        text: written(text, &pieces),
+        functions,
+    }
 }
 
 /// The pieces one after the other, each on its line.
@@ -89,26 +121,56 @@ fn written(text: &[u8], pieces: &[Piece]) -> Vec<u8> {
 fn initialisers(new: Side<'_>, text: &[u8], added: &[(usize, String)]) -> Vec<Piece> {
     let is_added = |local: usize| added.iter().any(|(number, _)| *number == local);
     let body = &new.outline.bodies[0];
-    let variables: Vec<_> = new.variables(new.base).map(|variable| variable.local).zip(body.declarations.iter().filter(|d| !d.folded)).collect();
+    let variables: Vec<_> = new
+        .variables(new.base)
+        .map(|variable| variable.local)
+        .zip(body.declarations.iter().filter(|d| !d.folded))
+        .collect();
     let (mut pieces, mut done) = (Vec::new(), BTreeSet::new());
     for (local, declared) in &variables {
         let statement = declared.statement.map(|number| (number, &body.statements[number]));
         match (statement, &declared.initial) {
             _ if !is_added(*local) => {}
-            (Some((number, Statement { kind: Kind::LocalFunction { .. }, range, .. })), _) => {
-                if done.insert(number) {
-                    // `function f() … end` with its variable's own name: an assignment to it.
-                    let word = text[range.clone()].windows(8).position(|part| part == b"function").unwrap_or_default();
-                    pieces.push(Piece::statement(range.start + word..range.end));
-                }
+            // `function f() … end` with its variable's own name: an assignment to it.
+            (
+                Some((
+                    _,
+                    Statement {
+                        kind: Kind::LocalFunction { .. },
+                        range,
+                        ..
+                    },
+                )),
+                _,
+            ) => {
+                let word = text[range.clone()]
+                    .windows(8)
+                    .position(|part| part == b"function")
+                    .unwrap_or_default();
+                pieces.push(Piece::statement(range.start + word..range.end));
             }
             (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
-            (Some((number, Statement { kind: Kind::Local { values, .. }, .. })), None) => {
+            (
+                Some((
+                    number,
+                    Statement {
+                        kind: Kind::Local { values, .. },
+                        ..
+                    },
+                )),
+                None,
+            ) => {
                 if let (Some(first), Some(last), true) = (values.first(), values.last(), done.insert(number)) {
                     let of_statement = variables.iter().filter(|(_, d)| d.statement == Some(number));
                     // Its neighbours with values of their own are initialised by themselves.
                     let names: Vec<&str> = of_statement
-                        .map(|(local, d)| if is_added(*local) && d.initial.is_none() { d.name.as_str() } else { SINK })
+                        .map(|(local, d)| {
+                            if is_added(*local) && d.initial.is_none() {
+                                d.name.as_str()
+                            } else {
+                                SINK
+                            }
+                        })
                         .collect();
                     pieces.push(Piece {
                         head: format!("local {SINK};{}=", names.join(",")),
@@ -130,7 +192,8 @@ fn definitions(statement: &Statement, functions: &BTreeSet<usize>, pieces: &mut 
             pieces.push(Piece::statement(statement.range.clone()));
         }
         Kind::Assign { targets, values } => {
-            let is_new = |value: &Expression| matches!(&value.value, Value::Function(function) if functions.contains(function));
+            let is_new =
+                |value: &Expression| matches!(&value.value, Value::Function(function) if functions.contains(function));
             let named = targets.iter().zip(values).filter(|(_, value)| is_new(value));
             pieces.extend(named.map(|(Target { text, .. }, value)| Piece::assignment(text, value)));
         }

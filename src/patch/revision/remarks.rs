@@ -21,6 +21,11 @@ pub(super) struct NewField {
 }
 
 impl NewField {
+    /// As a program writes it: `CFG.a["x y"]`.
+    pub fn place(&self) -> String {
+        format!("{}{}", self.root, self.keys.concat())
+    }
+
     /// The keys as further arguments of a call.
     pub fn arguments(&self) -> String {
         let argument = |key: &String| match key.strip_prefix('.') {
@@ -44,7 +49,11 @@ pub(super) fn new_fields(
     for (place, (root, keys, now)) in tables(new) {
         let stays = root_stays(new, comparison, &root);
         if let (Some((_, _, was)), true) = (before.get(&place), stays) {
-            let mut differ = Differ { names, notes, found: &mut found };
+            let mut differ = Differ {
+                names,
+                notes,
+                found: &mut found,
+            };
             differ.tables(&root, &keys, was, now);
         }
     }
@@ -53,7 +62,10 @@ pub(super) fn new_fields(
 
 /// Whether the variable that leads to a table is one of the old version, too (or no variable of the file at all).
 fn root_stays(new: Side<'_>, comparison: &Comparison, root: &str) -> bool {
-    let last = new.variables(new.base).filter(|variable| new.name(*variable) == root).last();
+    let last = new
+        .variables(new.base)
+        .filter(|variable| new.name(*variable) == root)
+        .last();
     last.is_none_or(|variable| comparison.variables.contains_key(&variable))
 }
 
@@ -65,18 +77,34 @@ fn tables(side: Side<'_>) -> BTreeMap<String, Table<'_>> {
     let mut given: Vec<(&str, &[String], &Expression)> = Vec::new();
     for statement in &side.outline.bodies[0].statements {
         match &statement.kind {
-            Kind::Local { names, values } => given.extend(names.iter().zip(values).map(|(name, value)| (name.as_str(), &[][..], value))),
-            Kind::Assign { targets, values } => given.extend(
-                targets
+            Kind::Local { names, values } => given.extend(
+                names
                     .iter()
                     .zip(values)
-                    .filter_map(|(target, value)| target.path.as_ref().map(|path| (path.root.as_str(), &path.keys[..], value))),
+                    .map(|(name, value)| (name.as_str(), &[][..], value)),
             ),
+            Kind::Assign { targets, values } => {
+                given.extend(targets.iter().zip(values).filter_map(|(target, value)| {
+                    target
+                        .path
+                        .as_ref()
+                        .map(|path| (path.root.as_str(), &path.keys[..], value))
+                }))
+            }
             _ => {}
         }
     }
-    let found = given.into_iter().filter_map(|(root, keys, value)| Some((root, keys, fields_of(value)?)));
-    found.map(|(root, keys, fields)| (format!("{root}{}", keys.concat()), (root.to_owned(), keys.to_vec(), fields))).collect()
+    let found = given
+        .into_iter()
+        .filter_map(|(root, keys, value)| Some((root, keys, fields_of(value)?)));
+    found
+        .map(|(root, keys, fields)| {
+            (
+                format!("{root}{}", keys.concat()),
+                (root.to_owned(), keys.to_vec(), fields),
+            )
+        })
+        .collect()
 }
 
 fn fields_of(value: &Expression) -> Option<&[Field]> {
@@ -123,22 +151,64 @@ impl Differ<'_> {
                 && find(now, key).is_none()
             {
                 let place = format!("{root}{}{key}", keys.concat());
-                self.notes.push(format!("`{place}` stays, though {} no longer has it", self.names.new));
+                self.notes
+                    .push(format!("`{place}` stays, though {} no longer has it", self.names.new));
             }
         }
     }
 }
 
-/// Statements `require "x"` that only the new version has: their numbers.
-pub(super) fn added_requires(old: Side<'_>, new: Side<'_>) -> Vec<usize> {
-    let known: BTreeSet<&str> = old.outline.bodies[0].statements.iter().map(|statement| statement.text.as_str()).collect();
+/// Statements that are run although they only stand there: `require "x"`, and what is asked of the module `hotfix`, where the new version
+/// has them and the old one has not, or others. Their numbers.
+pub(super) fn added_calls(old: Side<'_>, new: Side<'_>, comparison: &Comparison) -> Vec<usize> {
+    let known: BTreeSet<&str> = old.outline.bodies[0]
+        .statements
+        .iter()
+        .map(|statement| statement.text.as_str())
+        .collect();
+    let is_changed = |statement: &Statement| {
+        let inside = |function: &usize| {
+            new.outline
+                .functions
+                .get(*function)
+                .is_some_and(|f| statement.range.start <= f.range.start && f.range.end <= statement.range.end)
+        };
+        comparison
+            .pairs
+            .iter()
+            .any(|pair| pair.changed && new.function(pair.new).as_ref().is_some_and(inside))
+    };
     let statements = new.outline.bodies[0].statements.iter().enumerate();
-    let is_require = |statement: &Statement| matches!(&statement.kind, Kind::Call { callee, .. } if callee == "require");
-    statements.filter(|(_, s)| is_require(s) && !known.contains(s.text.as_str())).map(|(number, _)| number).collect()
+    let is_new = |statement: &Statement| !known.contains(statement.text.as_str());
+    let added = statements.filter(|(_, statement)| {
+        is_require(statement) && is_new(statement)
+            || is_hook(new, statement) && (is_new(statement) || is_changed(statement))
+    });
+    added.map(|(number, _)| number).collect()
+}
+
+fn is_require(statement: &Statement) -> bool {
+    matches!(&statement.kind, Kind::Call { callee, .. } if callee == "require")
+}
+
+/// Whether a statement asks the module `hotfix` for something that concerns the new version.
+fn is_hook(side: Side<'_>, statement: &Statement) -> bool {
+    let Kind::Call { callee, .. } = &statement.kind else {
+        return false;
+    };
+    let Some((root, "migrate" | "verify" | "on_unload")) = callee.split_once('.') else {
+        return false;
+    };
+    let declared = side.outline.bodies[0]
+        .declarations
+        .iter()
+        .rfind(|declared| declared.name == root);
+    let initial = declared.and_then(|declared| declared.initial.as_ref());
+    matches!(initial.map(|initial| &initial.value), Some(Value::Require(module)) if module == "hotfix")
 }
 
 /// What changed of the code that ran once, when the file was loaded.
-pub(super) fn restarts(old: Side<'_>, new: Side<'_>, requires: &[usize], names: Names<'_>) -> Vec<String> {
+pub(super) fn restarts(old: Side<'_>, new: Side<'_>, calls: &[usize], names: Names<'_>) -> Vec<String> {
     let before = tables(old);
     let runs_once = |statement: &&Statement| match &statement.kind {
         Kind::Local { .. } | Kind::LocalFunction { .. } | Kind::Function { .. } => false,
@@ -150,15 +220,24 @@ pub(super) fn restarts(old: Side<'_>, new: Side<'_>, requires: &[usize], names: 
         _ => true,
     };
     let (was, is) = (&old.outline.bodies[0].statements, &new.outline.bodies[0].statements);
-    let was: Vec<&Statement> = was.iter().filter(runs_once).collect();
-    let is: Vec<&Statement> =
-        is.iter().enumerate().filter(|(n, _)| !requires.contains(n)).map(|(_, s)| s).filter(runs_once).collect();
-    changes(&was, &is, names).into_iter().map(|place| format!("{place} ran once, when the file was loaded: needs a restart")).collect()
+    let was: Vec<&Statement> = was.iter().filter(runs_once).filter(|s| !is_hook(old, s)).collect();
+    let is: Vec<&Statement> = is
+        .iter()
+        .enumerate()
+        .filter(|(n, s)| !calls.contains(n) && !is_hook(new, s))
+        .map(|(_, s)| s)
+        .filter(runs_once)
+        .collect();
+    changes(&was, &is, names)
+        .into_iter()
+        .map(|place| format!("{place} ran once, when the file was loaded: needs a restart"))
+        .collect()
 }
 
 /// Where the own statements of a function differ that ran once and is not alive any more.
 pub fn body_changes(old: &Body, new: &Body, names: Names<'_>) -> Vec<String> {
-    let (was, is): (Vec<&Statement>, Vec<&Statement>) = (old.statements.iter().collect(), new.statements.iter().collect());
+    let (was, is): (Vec<&Statement>, Vec<&Statement>) =
+        (old.statements.iter().collect(), new.statements.iter().collect());
     changes(&was, &is, names)
 }
 
@@ -170,7 +249,9 @@ fn changes(was: &[&Statement], is: &[&Statement], names: Names<'_>) -> Vec<Strin
     for op in capture_diff_slices(Algorithm::Patience, &before, &now) {
         match op.tag() {
             DiffTag::Equal => {}
-            DiffTag::Delete => places.extend(place(names.old, &was[op.old_range()]).map(|place| format!("{place} (gone now)"))),
+            DiffTag::Delete => {
+                places.extend(place(names.old, &was[op.old_range()]).map(|place| format!("{place} (gone now)")))
+            }
             DiffTag::Insert | DiffTag::Replace => places.extend(place(names.new, &is[op.new_range()])),
         }
     }
@@ -180,5 +261,9 @@ fn changes(was: &[&Statement], is: &[&Statement], names: Names<'_>) -> Vec<Strin
 /// `file:12` or `file:12-14`.
 fn place(label: &str, statements: &[&Statement]) -> Option<String> {
     let (first, last) = (statements.first()?.lines.0, statements.last()?.lines.1);
-    Some(if first == last { format!("{label}:{first}") } else { format!("{label}:{first}-{last}") })
+    Some(if first == last {
+        format!("{label}:{first}")
+    } else {
+        format!("{label}:{first}-{last}")
+    })
 }

@@ -89,9 +89,9 @@ pub fn number(text: &str) -> Option<Constant> {
     if hex.contains(['.', 'p']) {
         return hex_float(hex).map(Constant::Float);
     }
-    let digits = hex.chars().map(|c| c.to_digit(16));
-    let value = digits.fold(Some(0_i64), |value, digit| {
-        Some(value?.wrapping_mul(16).wrapping_add(i64::from(digit?)))
+    let mut digits = hex.chars().map(|c| c.to_digit(16));
+    let value = digits.try_fold(0_i64, |value, digit| {
+        Some(value.wrapping_mul(16).wrapping_add(i64::from(digit?)))
     });
     value.map(Constant::Integer)
 }

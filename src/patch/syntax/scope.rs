@@ -45,8 +45,7 @@ pub fn resolve(text: &Text, functions: &[Function], chunk: &LuaChunk) -> Found {
         read: FxHashSet::default(),
         written: FxHashSet::default(),
     };
-    let mut walk = Walk::new(chunk.syntax().clone());
-    while let Some(step) = walk.next() {
+    for step in Walk::new(chunk.syntax().clone()) {
         match step {
             Step::Enter(LuaSyntaxElement::Node(node)) => scopes.enter(node),
             Step::Leave(LuaSyntaxElement::Node(node)) => scopes.leave(node),

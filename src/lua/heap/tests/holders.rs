@@ -134,6 +134,26 @@ fn every_holder_is_found_and_switched_and_switched_back() {
 }
 
 #[test]
+fn functions_of_lua_s_own_are_found_too() {
+    for in_memory in [false, true] {
+        let mut vm = Vm::new(
+            "t = {rawlen} f = suspended(function(o) coroutine.yield() end, rawlen)",
+            in_memory,
+        );
+        // SAFETY: the VM is this test's alone.
+        unsafe {
+            ffi::lua_getglobal(vm.l, c"rawlen".as_ptr());
+            ffi::lua_replace(vm.l, OLD);
+        }
+        let survey = vm.find(OLD);
+        assert_eq!(kinds(&survey), ["field", "field", "stack"]);
+        assert_eq!((survey.closures.len(), survey.closures[0].proto), (1, None));
+        assert_eq!(vm.switch(&survey), Some(3));
+        vm.run("assert(rawlen() == 'new' and t[1]() == 'new')");
+    }
+}
+
+#[test]
 fn coroutines_in_the_middle_of_a_function_are_found() {
     let text = "local body = load('local x\\n\\nif ... then error() end coroutine.yield()\\n')
         t = {suspended(body), suspended(function() pcall(body) return 1 end), coroutine.create(body), coroutine.create(body)}
@@ -153,10 +173,7 @@ fn coroutines_in_the_middle_of_a_function_are_found() {
     }
     let mut survey = Survey::default();
     assert!(vm.protected(|l, vm| {
-        let scope = Scope {
-            own: &[],
-            tables: vm.tables,
-        };
+        let scope = vm.scope();
         // SAFETY: this is the protected call; the survey is not in its frames.
         unsafe { survey::find(l, super::LIST, scope, &wanted, &mut survey) };
     }));
@@ -199,7 +216,7 @@ fn what_is_ours_is_no_part_of_the_program() {
         assert!(vm.protected(|l, vm| {
             let scope = Scope {
                 own: &[OWN],
-                tables: vm.tables,
+                in_memory: vm.proof,
             };
             // SAFETY: this is the protected call; the survey is not in its frames.
             unsafe { survey::find(l, super::LIST, scope, &wanted, &mut survey) };

@@ -14,7 +14,7 @@ const TEXT: &str = "t, weak = {}, setmetatable({}, {__mode = 'kv'})
 #[test]
 fn a_collection_in_the_middle_does_no_harm() {
     let (mut whole, mut collected) = (0, 0);
-    for room in (0..24).map(|step| step * 100_000) {
+    for room in (0..12).map(|step| step * 200_000) {
         for in_memory in [false, true] {
             let mut vm = Vm::new("t = {}", in_memory);
             vm.run(&format!("local old = ... {TEXT}"));

@@ -54,7 +54,8 @@ fn fields_are_restored() {
             if step == 1 {
                 vm.run(&format!("for i = 1, 400, 3 do local u = t[i] {change} end"));
             }
-            assert!(vm.protected(|l, _| {
+            assert!(vm.protected(|l, vm| {
+                let scope = vm.scope();
                 // SAFETY: this is the protected call; snapshot and changes are not in its frames.
                 unsafe {
                     ffi::lua_settop(l, 0);
@@ -62,13 +63,13 @@ fn fields_are_restored() {
                         record::push_log(l);
                         ffi::lua_pushvalue(l, 1);
                         ffi::lua_setfield(l, ffi::LUA_REGISTRYINDEX, c"log".as_ptr());
-                        return record::take(l, &[], &mut snapshot);
+                        return record::take(l, scope, &mut snapshot);
                     }
                     ffi::lua_getfield(l, ffi::LUA_REGISTRYINDEX, c"log".as_ptr());
                     ffi::lua_newtable(l);
                     changes.find(l, &snapshot);
                     if step == 2 {
-                        changes.undo(l, &snapshot);
+                        changes.undo(l);
                     }
                 }
             }));
@@ -82,12 +83,13 @@ fn fields_are_restored() {
 fn what_was_there_is_known() {
     let vm = &mut Vm::new("t = {}", true);
     let mut snapshot = Snapshot::default();
-    assert!(vm.protected(|l, _| {
+    assert!(vm.protected(|l, vm| {
+        let scope = vm.scope();
         // SAFETY: as above.
         unsafe {
             ffi::lua_settop(l, 0);
             ffi::lua_newtable(l);
-            record::take(l, &[], &mut snapshot);
+            record::take(l, scope, &mut snapshot);
             ffi::lua_getglobal(l, c"t".as_ptr());
             assert!(snapshot.contains(ffi::lua_topointer(l, -1) as usize));
             ffi::lua_newtable(l);

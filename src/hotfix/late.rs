@@ -1,0 +1,74 @@
+//! Answers that come after a patch was told as not reached: they are logged, and where they are the first, they are its verdict.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::{info, warn};
+
+use crate::actor::address::Handle;
+use crate::hotfix::office::{Books, Office};
+use crate::hotfix::parcel::{Parcel, diff_of, verdict_of};
+use crate::hotfix::record::{PatchId, Target};
+use crate::patch::order::Patch;
+use crate::patch::outcome::{InstanceReport, Status};
+use crate::patch::report::Delivery;
+
+/// A patch that no instance has answered yet.
+pub(super) struct Undecided {
+    pub patch: Arc<Patch>,
+    pub parcel: Parcel,
+    /// The bytes of the version before it.
+    pub previous: Option<Vec<u8>>,
+    /// When it was sent.
+    pub began: Instant,
+}
+
+impl Office {
+    /// Waits for the answers to a patch that reached nobody: once it is live somewhere, it is an applied patch like any other.
+    pub(super) fn decide_late(self: &Arc<Self>, undecided: Undecided, mut late: UnboundedReceiver<InstanceReport>) {
+        let office = self.clone();
+        tokio::spawn(async move {
+            let patch = undecided.patch.clone();
+            let mut undecided = Some(undecided);
+            let mut reports = Vec::new();
+            while let Some(report) = late.recv().await {
+                let (handle, is_applied) = (Handle(report.handle), report.status == Status::Applied);
+                let summary = Delivery::of(&patch, std::slice::from_ref(&report)).summary();
+                info!("[hotfix] {}/{} late in {handle}: {summary}", patch.service, patch.name);
+                reports.push(report);
+                if let Some(undecided) = undecided.take_if(|_| is_applied) {
+                    office.decide(undecided, &reports).await;
+                }
+            }
+            if let Some(undecided) = undecided.filter(|_| !reports.is_empty()) {
+                office.decide(undecided, &reports).await;
+            }
+        });
+    }
+
+    async fn decide(self: &Arc<Self>, undecided: Undecided, reports: &[InstanceReport]) {
+        let Undecided {
+            patch,
+            parcel,
+            previous,
+            began,
+        } = undecided;
+        let _turn = self.turn(&parcel.service).await;
+        let delivery = Delivery::of(&patch, reports);
+        if parcel.target == Target::All && delivery.status() == Status::Applied {
+            self.standing.post(&patch);
+            self.settle(&patch, reports);
+        }
+        let id = PatchId(patch.id);
+        let diff = diff_of(&delivery, &parcel, previous.as_deref());
+        let took: Duration = began.elapsed();
+        let verdict = verdict_of(&delivery, &diff, took);
+        let written = self.books(|Books { history, .. }| history.finish_late(id, &verdict));
+        match written {
+            Ok(()) => self.catch_up_journal(),
+            Err(error) => warn!("[hotfix] the late outcome of patch {id} is not written down: {error}"),
+        }
+        self.file_if_handled(id, verdict.status, parcel);
+    }
+}

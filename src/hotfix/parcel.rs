@@ -1,0 +1,71 @@
+//! A patch as it came in, and what became of it: in the words of the history, and as a diff.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::hotfix::record::{self, Origin, Target, Verdict};
+use crate::patch::diff;
+use crate::patch::outcome::Status;
+use crate::patch::report::Delivery;
+
+/// A patch as it came in.
+pub struct Parcel {
+    /// The service's folder name.
+    pub service: String,
+    /// The file's name.
+    pub name: String,
+    /// The file as messages name it.
+    pub label: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What `...` is in it.
+    pub args: Vec<String>,
+    /// Who.
+    pub by: String,
+    /// How it came.
+    pub origin: Origin,
+    /// Whom it is for.
+    pub target: Target,
+    /// The dropped file.
+    pub path: Option<PathBuf>,
+}
+
+/// What became of it, for whoever waits.
+pub struct Told {
+    /// The verdict.
+    pub status: Status,
+    /// Every instance has it.
+    pub complete: bool,
+    /// What it printed.
+    pub output: String,
+    /// Summary, details and diff, as they are logged.
+    pub report: String,
+}
+
+/// A delivery as the history keeps it.
+pub(super) fn verdict_of(delivery: &Delivery<'_>, diff: &str, took: Duration) -> Verdict {
+    let applied = delivery.applied();
+    Verdict {
+        status: delivery.status(),
+        summary: delivery.summary(),
+        error: delivery.error().map(str::to_owned),
+        ms: took.as_secs_f64() * 1e3,
+        diff: diff.to_owned(),
+        instances: delivery.reports.iter().map(record::Instance::from).collect(),
+        functions: delivery.functions().iter().map(record::Function::from).collect(),
+        warnings: delivery.warnings(),
+        sources: applied.map(|report| report.sources.clone()).unwrap_or_default(),
+    }
+}
+
+/// The diff of what is, or would be, applied.
+pub(super) fn diff_of(delivery: &Delivery<'_>, parcel: &Parcel, previous: Option<&[u8]>) -> String {
+    let Some(applied) = delivery.applied() else {
+        return String::new();
+    };
+    let functions = diff::of_functions(&applied.functions);
+    if previous.is_none() && !functions.is_empty() {
+        return functions;
+    }
+    functions + &diff::of_file(&parcel.label, previous, &parcel.bytes)
+}
