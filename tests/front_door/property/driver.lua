@@ -54,6 +54,13 @@ local function differences(name, model)
 			found[#found + 1] = "M." .. wanted .. " is missing"
 		end
 	end
+	local gone = {}
+	for name in pairs(here.kept) do
+		if not there.kept[name] then
+			gone[#gone + 1] = name
+		end
+	end
+	ask(live, "forget", gone)
 	local names = { M = common(here.M, there.M), kept = common(here.kept, there.kept) }
 	local is, should = ask(live, "probe", names), ask(model, "probe", names)
 	local errors = 0

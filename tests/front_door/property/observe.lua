@@ -117,24 +117,8 @@ function observe.get(M)
 	return state
 end
 
--- Gives a fresh instance that state.
-function observe.set(M, state)
-	local i = 1
-	while state.kept["k" .. i] do
-		local was = state.kept["k" .. i]
-		local entry = { name = was.name, argument = was.argument, functions = {} }
-		if M[was.name] then
-			entry = build(M, was.name, was.argument)
-			each_variable(entry, function(f, upvalue, name, _, place)
-				local value = was.variables[place .. "/" .. name]
-				if value ~= nil then
-					debug.setupvalue(f, upvalue, value)
-				end
-			end)
-		end
-		KEPT[i] = entry
-		i = i + 1
-	end
+-- Gives variables of the file, data of tables and variables of blocks their values.
+local function set_file(M, state)
 	M.__set(state.file)
 	for name, data in pairs(state.tables) do
 		for key, value in pairs(data) do
@@ -151,6 +135,30 @@ function observe.set(M, state)
 	end)
 end
 
+-- Gives a fresh instance that state.
+function observe.set(M, state)
+	-- Making what was kept again may touch what has only just begun.
+	local beginning = observe.get(M)
+	local i = 1
+	while state.kept["k" .. i] do
+		local was = state.kept["k" .. i]
+		local entry = { name = was.name, argument = was.argument, functions = {} }
+		if M[was.name] then
+			entry = build(M, was.name, was.argument)
+			each_variable(entry, function(f, upvalue, name, _, place)
+				local value = was.variables[place .. "/" .. name]
+				if value ~= nil then
+					debug.setupvalue(f, upvalue, value)
+				end
+			end)
+		end
+		KEPT[i] = entry
+		i = i + 1
+	end
+	set_file(M, beginning)
+	set_file(M, state)
+end
+
 -- What can be called: functions of `M`, and each kept one.
 function observe.names(M)
 	local names = { M = {}, kept = {} }
@@ -165,6 +173,14 @@ function observe.names(M)
 		end
 	end
 	return names
+end
+
+-- What a version no longer makes is nobody's any more, even if a later version makes it again.
+function observe.forget(M, names)
+	for _, name in ipairs(names) do
+		local i, key = name:match "^k(%d+)/(.*)$"
+		KEPT[tonumber(i)].functions[key] = nil
+	end
 end
 
 local function answer(f, ...)

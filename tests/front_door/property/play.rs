@@ -28,6 +28,8 @@ struct Case {
     name: String,
     /// The version that runs.
     now: Service,
+    /// The number of the next name, whatever version is gone back to.
+    next: u32,
     /// Versions that a rollback leads back to.
     before: Vec<Service>,
     /// What was done, for a failure.
@@ -89,7 +91,8 @@ impl Run {
         self.ask(&format!("\"spawn\",\"{name}\""));
         self.ask(&format!("\"play\",\"{name}\",{}", rng.u32(..)));
         let story = format!("--- version 0\n{}", text(&now));
-        self.cases.push(Case { seed, rng, name, now, before: Vec::new(), story, step: Step::Rollback, failed: false });
+        let next = now.next;
+        self.cases.push(Case { seed, rng, name, now, next, before: Vec::new(), story, step: Step::Rollback, failed: false });
     }
 
     fn ask(&mut self, arguments: &str) -> String {
@@ -120,15 +123,13 @@ impl Run {
         case.step = if rollback {
             Step::Rollback
         } else {
-            let mut new = case.now.clone();
-            let mut edits = Vec::new();
-            if revert {
-                let next = new.next;
-                new = Service { next, ..case.before[case.rng.usize(..case.before.len())].clone() };
-                edits.push("an earlier version again".to_owned());
-            } else {
-                edits = edit::random(&mut new, &mut case.rng);
-            }
+            let from = if revert { &case.before[case.rng.usize(..case.before.len())] } else { &case.now };
+            let mut new = Service { next: case.next, ..from.clone() };
+            let edits = match revert {
+                true => vec!["an earlier version again".to_owned()],
+                false => edit::random(&mut new, &mut case.rng),
+            };
+            case.next = new.next;
             let _ = write!(case.story, "--- round {round}: {}\n{}", edits.join("; "), text(&new));
             Step::Patch(new)
         };
