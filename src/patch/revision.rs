@@ -73,8 +73,8 @@ pub fn plan(old: Side<'_>, new: Side<'_>, new_text: &[u8], names: Names<'_>) -> 
     let literals = literals(old, new, &comparison, names, &mut notes);
     let fields = remarks::new_fields(old, new, &comparison, names, &mut notes);
     let calls = remarks::added_calls(old, new, &comparison);
-    let program = program::assemble(new, new_text, &comparison, &added, &fields, &calls);
-    let restarts = remarks::restarts(old, new, &calls, names);
+    let program = program::assemble(new, new_text, &comparison, &added, &fields, calls);
+    let restarts = remarks::restarts(old, new, &comparison, &program, names);
     Revision {
         comparison,
         program,

@@ -75,7 +75,7 @@ impl Slots {
                 found
             }
             Kind::Return { values } => values.is_empty(),
-            Kind::Call { .. } | Kind::Other => false,
+            Kind::Call { .. } | Kind::Block { .. } | Kind::Other => false,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use crate::patch::bytecode::{Binding, Declaration};
 use crate::patch::compare::{Comparison, Side};
 use crate::patch::revision::remarks::NewField;
 use crate::patch::syntax::{Expression, Kind, Statement, Target, Value};
@@ -20,6 +21,8 @@ pub struct Program {
     pub text: Vec<u8>,
     /// The functions in it, in order: their numbers among the functions of the whole file.
     pub functions: Vec<usize>,
+    /// Where the calls stand that it makes: what is required, what is asked of the module `hotfix`.
+    pub calls: Vec<Range<usize>>,
 }
 
 /// A piece of the file, and what is put around it.
@@ -54,15 +57,23 @@ pub(super) fn assemble(
     comparison: &Comparison,
     added: &[(usize, String)],
     fields: &[NewField],
-    calls: &[usize],
+    calls: Vec<Range<usize>>,
 ) -> Program {
     let mut pieces = initialisers(new, text, added);
-    let functions: BTreeSet<usize> = comparison
-        .added
-        .iter()
-        .filter_map(|function| new.function(*function))
-        .collect();
-    for statement in &new.outline.bodies[0].statements {
+    // One that means a variable of a block alone would find another of that name, or none.
+    let reachable = |function: &usize| {
+        let bindings = new.code.bindings(*function).into_iter();
+        bindings.flatten().all(|binding| match binding {
+            Binding::Local(variable) if variable.function == new.base => {
+                let is_added = added.iter().any(|(local, _)| *local == variable.local);
+                is_added || is_visible(new, variable)
+            }
+            _ => true,
+        })
+    };
+    let new_functions = comparison.added.iter().filter(|function| reachable(function));
+    let functions: BTreeSet<usize> = new_functions.filter_map(|function| new.function(*function)).collect();
+    for statement in new.outline.bodies[0].flat() {
         definitions(statement, &functions, &mut pieces);
     }
     pieces.extend(fields.iter().map(|field| Piece {
@@ -76,11 +87,7 @@ pub(super) fn assemble(
         range: field.value.clone(),
         tail: " end",
     }));
-    pieces.extend(
-        calls
-            .iter()
-            .map(|number| Piece::statement(new.outline.bodies[0].statements[*number].range.clone())),
-    );
+    pieces.extend(calls.iter().cloned().map(Piece::statement));
     pieces.sort_by_key(|piece| piece.range.start);
     let inside = |range: &Range<usize>| {
         pieces
@@ -98,7 +105,16 @@ pub(super) fn assemble(
     Program {
         text: written(text, &pieces),
         functions,
+        calls,
     }
+}
+
+/// Whether the end of the file sees a variable of it.
+fn is_visible(side: Side<'_>, variable: Declaration) -> bool {
+    let outermost = |other: &Declaration| side.declared(*other).is_some_and(|declared| declared.outermost);
+    let mut later = side.variables(side.base).filter(|other| other.local > variable.local);
+    let name = side.name(variable);
+    outermost(&variable) && !later.any(|other| outermost(&other) && side.name(other) == name)
 }
 
 /// The pieces one after the other, each on its line.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use similar::{Algorithm, DiffTag, capture_diff_slices};
 
 use crate::patch::compare::{Comparison, Side};
-use crate::patch::revision::Names;
+use crate::patch::revision::{Names, Program};
 use crate::patch::syntax::{Body, Expression, Field, Kind, Statement, Value};
 
 /// A key that the constructor of a table has only in the new version.
@@ -159,8 +159,8 @@ impl Differ<'_> {
 }
 
 /// Statements that are run although they only stand there: `require "x"`, and what is asked of the module `hotfix`, where the new version
-/// has them and the old one has not, or others. Their numbers.
-pub(super) fn added_calls(old: Side<'_>, new: Side<'_>, comparison: &Comparison) -> Vec<usize> {
+/// has them and the old one has not, or others. Where they stand.
+pub(super) fn added_calls(old: Side<'_>, new: Side<'_>, comparison: &Comparison) -> Vec<Range<usize>> {
     let known: BTreeSet<&str> = old.outline.bodies[0]
         .statements
         .iter()
@@ -178,13 +178,13 @@ pub(super) fn added_calls(old: Side<'_>, new: Side<'_>, comparison: &Comparison)
             .iter()
             .any(|pair| pair.changed && new.function(pair.new).as_ref().is_some_and(inside))
     };
-    let statements = new.outline.bodies[0].statements.iter().enumerate();
+    let statements = new.outline.bodies[0].statements.iter();
     let is_new = |statement: &Statement| !known.contains(statement.text.as_str());
-    let added = statements.filter(|(_, statement)| {
+    let added = statements.filter(|statement| {
         is_require(statement) && is_new(statement)
             || is_hook(new, statement) && (is_new(statement) || is_changed(statement))
     });
-    added.map(|(number, _)| number).collect()
+    added.map(|statement| statement.range.clone()).collect()
 }
 
 fn is_require(statement: &Statement) -> bool {
@@ -207,43 +207,59 @@ fn is_hook(side: Side<'_>, statement: &Statement) -> bool {
     matches!(initial.map(|initial| &initial.value), Some(Value::Require(module)) if module == "hotfix")
 }
 
-/// What changed of the code that ran once, when the file was loaded.
-pub(super) fn restarts(old: Side<'_>, new: Side<'_>, calls: &[usize], names: Names<'_>) -> Vec<String> {
+/// What changed of the code that ran once, when the file was loaded: statements, and functions that only running such code would define.
+pub(super) fn restarts(
+    old: Side<'_>,
+    new: Side<'_>,
+    comparison: &Comparison,
+    program: &Program,
+    names: Names<'_>,
+) -> Vec<String> {
     let before = tables(old);
-    let runs_once = |statement: &&Statement| match &statement.kind {
+    let runs_once = |side: Side<'_>, statement: &Statement| match &statement.kind {
         Kind::Local { .. } | Kind::LocalFunction { .. } | Kind::Function { .. } => false,
         Kind::Assign { targets, values } => !targets.iter().zip(values).all(|(target, value)| match &value.value {
             Value::Function(_) => true,
             Value::Table(_) => before.contains_key(&target.text),
             _ => false,
         }),
-        _ => true,
+        _ => !is_hook(side, statement) && !program.calls.contains(&statement.range),
     };
-    let (was, is) = (&old.outline.bodies[0].statements, &new.outline.bodies[0].statements);
-    let was: Vec<&Statement> = was.iter().filter(runs_once).filter(|s| !is_hook(old, s)).collect();
-    let is: Vec<&Statement> = is
-        .iter()
-        .enumerate()
-        .filter(|(n, s)| !calls.contains(n) && !is_hook(new, s))
-        .map(|(_, s)| s)
-        .filter(runs_once)
-        .collect();
-    changes(&was, &is, names)
-        .into_iter()
-        .map(|place| format!("{place} ran once, when the file was loaded: needs a restart"))
-        .collect()
+    let once = |side: Side<'_>| {
+        let all = side.outline.bodies[0].flat();
+        all.into_iter()
+            .filter(|statement| runs_once(side, statement))
+            .cloned()
+            .collect::<Vec<Statement>>()
+    };
+    let (was, is) = (once(old), once(new));
+    let ran = |place| format!("{place} ran once, when the file was loaded: needs a restart");
+    let mut told: Vec<String> = changes(&was, &is, names).into_iter().map(ran).collect();
+    let inside = |range: &Range<usize>| {
+        is.iter()
+            .any(|s| s.range.start <= range.start && range.end <= s.range.end)
+    };
+    for function in comparison.added.iter().filter_map(|function| new.function(*function)) {
+        let known = &new.outline.functions[function];
+        if known.parent.is_none() && !program.functions.contains(&function) && !inside(&known.range) {
+            let (path, line) = (&known.path, known.lines.0);
+            told.push(format!(
+                "`{path}` ({}:{line}) is new, and only code around it would define it: needs a restart",
+                names.new
+            ));
+        }
+    }
+    told
 }
 
 /// Where the own statements of a function differ that ran once and is not alive any more.
 pub fn body_changes(old: &Body, new: &Body, names: Names<'_>) -> Vec<String> {
-    let (was, is): (Vec<&Statement>, Vec<&Statement>) =
-        (old.statements.iter().collect(), new.statements.iter().collect());
-    changes(&was, &is, names)
+    changes(&old.statements, &new.statements, names)
 }
 
 /// The places that differ: in the new text, or in the old one for what is gone.
-fn changes(was: &[&Statement], is: &[&Statement], names: Names<'_>) -> Vec<String> {
-    let texts = |statements: &[&Statement]| statements.iter().map(|s| s.text.clone()).collect::<Vec<_>>();
+fn changes(was: &[Statement], is: &[Statement], names: Names<'_>) -> Vec<String> {
+    let texts = |statements: &[Statement]| statements.iter().map(|s| s.text.clone()).collect::<Vec<_>>();
     let (before, now) = (texts(was), texts(is));
     let mut places = Vec::new();
     for op in capture_diff_slices(Algorithm::Patience, &before, &now) {
@@ -259,7 +275,7 @@ fn changes(was: &[&Statement], is: &[&Statement], names: Names<'_>) -> Vec<Strin
 }
 
 /// `file:12` or `file:12-14`.
-fn place(label: &str, statements: &[&Statement]) -> Option<String> {
+fn place(label: &str, statements: &[Statement]) -> Option<String> {
     let (first, last) = (statements.first()?.lines.0, statements.last()?.lines.1);
     Some(if first == last {
         format!("{label}:{first}")

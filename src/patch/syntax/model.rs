@@ -159,6 +159,21 @@ pub struct Statement {
     pub kind: Kind,
 }
 
+impl Body {
+    /// Its statements in order, those of plain blocks in the place of the blocks.
+    pub fn flat(&self) -> Vec<&Statement> {
+        let mut found = Vec::new();
+        let mut open: Vec<&Statement> = self.statements.iter().rev().collect();
+        while let Some(statement) = open.pop() {
+            match &statement.kind {
+                Kind::Block { statements } => open.extend(statements.iter().rev()),
+                _ => found.push(statement),
+            }
+        }
+        found
+    }
+}
+
 /// What a statement is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
@@ -204,7 +219,12 @@ pub enum Kind {
     },
     /// A `global` declaration (not `global function`).
     Global,
-    /// A block, a loop, a condition, a label, a jump, or `;`.
+    /// `do … end`.
+    Block {
+        /// What it is made of.
+        statements: Vec<Statement>,
+    },
+    /// A loop, a condition, a label, a jump, or `;`.
     Other,
 }
 

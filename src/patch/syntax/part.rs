@@ -69,6 +69,9 @@ impl Reader<'_> {
             }),
             LuaStat::CallExprStat(stat) => self.call(stat),
             LuaStat::GlobalStat(_) => Some(Kind::Global),
+            LuaStat::DoStat(stat) => stat.get_block().map(|block| Kind::Block {
+                statements: block.get_stats().map(|stat| self.statement(&stat)).collect(),
+            }),
             _ => None,
         };
         known.unwrap_or(Kind::Other)

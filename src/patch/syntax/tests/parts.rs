@@ -21,7 +21,7 @@ fn all_told(expressions: &[Expression]) -> String {
     expressions.iter().map(told).collect::<Vec<_>>().join("; ")
 }
 
-fn statement(statement: &Statement) -> String {
+fn shown(statement: &Statement) -> String {
     match &statement.kind {
         Kind::Local { names, values } => format!("local {} = {}", names.join(","), all_told(values)),
         Kind::LocalFunction { name, function } => format!("local function {name} {function}"),
@@ -33,12 +33,13 @@ fn statement(statement: &Statement) -> String {
         Kind::Return { values } => format!("return {}", all_told(values)),
         Kind::Call { callee, arguments } => format!("call {callee} {}", all_told(arguments)),
         Kind::Global => "global".to_owned(),
+        Kind::Block { statements } => format!("do {}", statements.iter().map(shown).collect::<Vec<_>>().join("; ")),
         Kind::Other => "other".to_owned(),
     }
 }
 
 fn statements(text: &str) -> Vec<String> {
-    of(text).bodies[0].statements.iter().map(statement).collect()
+    of(text).bodies[0].statements.iter().map(shown).collect()
 }
 
 #[test]
@@ -58,10 +59,13 @@ M.log('x', 2) obj:hit{} global h, i = 1 global function j() end ;; goto k ::k:: 
         "other",
         "other",
         "other",
-        "other",
+        "do local l = ",
         "return other a; {}",
     ];
     assert_eq!(statements(text), expected);
+    let flat = of("a() do do b() end c() end d()");
+    let flat: Vec<String> = flat.bodies[0].flat().into_iter().map(shown).collect();
+    assert_eq!(flat, ["call a ", "call b ", "call c ", "call d "]);
     assert_eq!(of("function f() a = 1 return end").bodies[1].statements.len(), 2);
 }
 
