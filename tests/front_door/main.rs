@@ -17,6 +17,7 @@ mod patch_failure;
 mod patch_names;
 mod patch_reach;
 mod patch_undo;
+mod property;
 mod replay;
 mod rollback;
 mod rollback_files;
