@@ -267,6 +267,16 @@ impl Files {
             .collect()
     }
 
+    /// A function, and if it is a file's, those of other versions of the file that are the same.
+    pub fn versions_of(&self, function: Origin) -> Vec<Origin> {
+        let of_file = |origin: &Origin| self.activation(origin.file).is_some();
+        if !of_file(&function) {
+            return vec![function];
+        }
+        let logical = self.stands_for(function);
+        self.stand_ins(logical).into_iter().filter(of_file).chain([logical]).collect()
+    }
+
     /// Functions that stand for some function of one text.
     pub fn standing_for(&self, file: usize) -> Vec<Origin> {
         self.stands_for
