@@ -209,7 +209,8 @@ impl Swaps<'_> {
                 function: before.function(pair.old),
             };
             let mut files = context.files.borrow_mut();
-            let protos = files.protos(l, |origin| origin == was);
+            let same = files.versions_of(was);
+            let protos = files.protos(l, |origin| same.contains(&origin));
             let Some(group) = exchange.group(&files, after.path(pair.new), Some(was), now) else {
                 continue;
             };
