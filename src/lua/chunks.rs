@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::ffi::{CString, c_int, c_void};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime};
 
 use mlua::ffi::{self, lua_State};
@@ -92,7 +92,9 @@ pub const PROBE_WIDTH: usize = 200;
 /// The chunks of all files that were read.
 #[derive(Default)]
 pub struct Chunks {
-    known: Mutex<HashMap<(String, String), Arc<Chunk>>>,
+    /// By label and content. A text lives as long as some VM, or its file on the disk, has it.
+    known: Mutex<HashMap<(String, String), Weak<Chunk>>>,
+    builtins: Mutex<HashMap<String, Arc<Chunk>>>,
     files: Mutex<HashMap<PathBuf, Seen>>,
 }
 
@@ -151,12 +153,12 @@ impl Chunks {
     pub unsafe fn text(&self, l: *mut lua_State, bytes: &[u8], label: &str) -> Result<Arc<Chunk>, String> {
         let sha256 = hex::encode(Sha256::digest(bytes));
         let key = (label.to_owned(), sha256);
-        if let Some(chunk) = self.known.lock().get(&key) {
-            return Ok(chunk.clone());
+        if let Some(chunk) = self.find(&key) {
+            return Ok(chunk);
         }
         let source = Source::new(bytes).map_err(|why| format!("{label}: {why}"))?;
         let chunk = Arc::new(compile(l, source, label, key.1.clone())?);
-        self.known.lock().insert(key, chunk.clone());
+        self.keep(key, &chunk);
         Ok(chunk)
     }
 
@@ -168,12 +170,12 @@ impl Chunks {
     /// # Safety
     /// As [`Chunks::file`].
     pub unsafe fn builtin(&self, l: *mut lua_State, text: &'static str, name: &str) -> Result<Arc<Chunk>, String> {
-        let key = (format!("{BUILTIN}{}.lua", name.replace('.', "/")), String::new());
-        if let Some(chunk) = self.known.lock().get(&key) {
+        let label = format!("{BUILTIN}{}.lua", name.replace('.', "/"));
+        if let Some(chunk) = self.builtins.lock().get(&label) {
             return Ok(chunk.clone());
         }
-        let chunk = Arc::new(compile(l, Source::new(text.as_bytes())?, &key.0, String::new())?);
-        self.known.lock().insert(key, chunk.clone());
+        let chunk = Arc::new(compile(l, Source::new(text.as_bytes())?, &label, String::new())?);
+        self.builtins.lock().insert(label, chunk.clone());
         Ok(chunk)
     }
 
@@ -202,12 +204,25 @@ impl Chunks {
         ]
         .concat();
         let key = (label.to_owned(), hex::encode(Sha256::digest(&text)));
-        if let Some(chunk) = self.known.lock().get(&key) {
-            return Ok(chunk.clone());
+        if let Some(chunk) = self.find(&key) {
+            return Ok(chunk);
         }
         let chunk = Arc::new(compile_bound(l, source, label, declarations, text)?);
-        self.known.lock().insert(key, chunk.clone());
+        self.keep(key, &chunk);
         Ok(chunk)
+    }
+
+    fn find(&self, key: &(String, String)) -> Option<Arc<Chunk>> {
+        self.known.lock().get(key)?.upgrade()
+    }
+
+    fn keep(&self, key: (String, String), chunk: &Arc<Chunk>) {
+        let mut known = self.known.lock();
+        // Now and then what nobody has any more is forgotten.
+        if known.len() == known.capacity() {
+            known.retain(|_, chunk| chunk.strong_count() > 0);
+        }
+        known.insert(key, Arc::downgrade(chunk));
     }
 
     /// Forgets what directory entries said, so that every file is read again. Chunks of equal text stay shared.

@@ -7,6 +7,7 @@ mod cases;
 mod check;
 mod conformance;
 mod console;
+mod docs;
 mod drops;
 mod harness;
 mod inject;

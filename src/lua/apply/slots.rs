@@ -65,7 +65,7 @@ impl Slots {
     unsafe fn statement(&mut self, l: *mut lua_State, list: c_int, scope: &Scope<'_>, statement: &Statement) -> bool {
         match &statement.kind {
             Kind::Local { values, .. } => values.iter().all(|value| is_plain(l, &value.value)),
-            Kind::LocalFunction { .. } | Kind::Global => true,
+            Kind::LocalFunction { .. } => true,
             Kind::Function { target, .. } => self.target(l, list, scope, target),
             Kind::Assign { targets, values } => {
                 let mut found = values.len() >= targets.len() && values.iter().all(|value| is_plain(l, &value.value));
@@ -75,7 +75,7 @@ impl Slots {
                 found
             }
             Kind::Return { values } => values.is_empty(),
-            Kind::Call { .. } | Kind::Block { .. } | Kind::Other => false,
+            Kind::Global | Kind::Call { .. } | Kind::Block { .. } | Kind::Other => false,
         }
     }
 

@@ -21,12 +21,7 @@ use crate::patch::syntax::Kind;
 /// Fills in the functions of the report, and what is to be said of others.
 pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     work.report.sources = sources(work);
-    let mut told: Vec<&Group> = work
-        .exchange
-        .groups
-        .iter()
-        .filter(|group| group.holders > 0 || group.closures > 0)
-        .collect();
+    let mut told: Vec<&Group> = work.exchange.groups.iter().filter(|group| group.holders > 0).collect();
     told.sort_by_key(|group| group.now.line);
     work.report.functions = told
         .into_iter()
@@ -101,56 +96,50 @@ fn removed(work: &mut Work<'_>) {
     }
 }
 
-/// Functions whose own statements have changed and that nothing holds any more: they ran once.
+/// Functions whose own statements have changed and that nothing holds any more: they ran once, or run just now for the last time.
 unsafe fn ran_once(l: *mut lua_State, work: &Work<'_>, revising: &Revising) -> Result<Vec<String>, String> {
     let (old, new) = (revising.old.side(l)?, revising.new.side(l)?);
-    let is_alive = |function: usize| {
+    let group_of = |function: usize| {
         let now = Origin {
             file: revising.revision,
             function: new.function(function),
         };
-        work.exchange
-            .groups
-            .iter()
-            .any(|group| group.new == now && group.closures > 0)
+        work.exchange.groups.iter().filter(move |group| group.new == now)
     };
+    let is_held = |function: usize| group_of(function).any(|group| group.holders > 0);
     // What is nested in a function that lives on comes with it.
     let comes_with_another = |function: usize| {
-        let mut at = new.code.functions[function].parent;
-        while let Some(number) = at.filter(|number| *number != new.base) {
-            if is_alive(number) {
-                return true;
-            }
-            at = new.code.functions[number].parent;
-        }
-        false
+        let parent = |number: &usize| new.code.functions[*number].parent.filter(|parent| *parent != new.base);
+        std::iter::successors(parent(&function), parent).any(is_held)
     };
     let names = Names {
         old: &revising.old.label,
         new: &revising.new.label,
     };
-    let mut told = Vec::new();
-    for pair in revising
+    let pairs = revising
         .plan
         .comparison
         .pairs
         .iter()
         .skip(1)
-        .filter(|pair| pair.own_changed)
-    {
-        if is_alive(pair.new) || comes_with_another(pair.new) || revising.is_hook(pair.new) {
+        .filter(|pair| pair.own_changed);
+    let mut told = Vec::new();
+    for pair in pairs {
+        if is_held(pair.new) || comes_with_another(pair.new) || revising.is_hook(pair.new) {
             continue;
         }
-        let bodies = (
+        let (was, is) = (
             &old.outline.bodies[pair.old - old.base],
             &new.outline.bodies[pair.new - new.base],
         );
+        let runs = if group_of(pair.new).any(|group| group.closures > 0) {
+            "runs in its old body alone"
+        } else {
+            "ran once"
+        };
         let path = new.path(pair.new);
-        told.extend(
-            body_changes(bodies.0, bodies.1, names)
-                .into_iter()
-                .map(|place| format!("{place} ran once (`{path}`): needs a restart")),
-        );
+        let places = body_changes(was, is, names).into_iter();
+        told.extend(places.map(|place| format!("{place} {runs} (`{path}`): needs a restart")));
     }
     Ok(told)
 }

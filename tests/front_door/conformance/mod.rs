@@ -3,10 +3,12 @@
 //!
 //! One case alone: `CASE="words of its name" cargo test --test front_door conformance`.
 
+mod additions;
 mod bad_patches;
 mod bodies;
 mod case;
 mod checks;
+mod corners;
 mod coroutines;
 mod driver;
 mod factories;
@@ -19,6 +21,7 @@ mod large;
 mod literals;
 mod modules;
 mod nodes;
+mod programs;
 mod replay;
 mod rollback;
 mod source;

@@ -94,6 +94,29 @@ const CASES: &[Case] = &[
         .edit("local limit = 5", "local limit = function() return 6 end")
         .summary(&["applied to", "had no effect", "rejected", "failed and undone"])
         .says("limit"),
+    case("a loop that the start function began runs in its old body alone")
+        .v1("TURNS = 0
+            function M.f() return 'v1' end
+            skynet.init(function() skynet.fork(function() while true do skynet.wait('turn') TURNS = TURNS + 1 end end) end)")
+        .edit("TURNS = TURNS + 1 end", "TURNS = TURNS + 100 end")
+        .summary(&["had no effect: "])
+        .says("1 coroutine in the old body, services/@@.lua:6")
+        .says("needs a restart")
+        .run("skynet.wakeup 'turn'")
+        .soon("TURNS", "1"),
+    case("a new function in a block of the file, which needs nothing of the block")
+        .v1("do local hidden = 1 function M.f() return hidden, 'v1' end end")
+        .edit("'v1' end end", "'v2' end function M.g() return 'g' end end")
+        .gives("M.f()", "1 v2")
+        .gives("M.g()", "g")
+        .silent("restart"),
+    case("a new function in a block of the file that needs a variable of the block")
+        .v1("do local hidden = 1 function M.f() return hidden, 'v1' end end")
+        .edit("'v1' end end", "'v2' end function M.g() return hidden end end")
+        .gives("M.f()", "1 v2")
+        .gives("M.g", "nil")
+        .says("M.g")
+        .says("needs a restart"),
     case("a top level statement that changed needs a restart")
         .v1("COUNT = (COUNT or 0) + 1
             function M.f() return 'v1' end")
