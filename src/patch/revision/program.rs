@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::patch::bytecode::{Binding, Declaration};
 use crate::patch::compare::{Comparison, Side};
 use crate::patch::revision::remarks::NewField;
-use crate::patch::syntax::{Expression, Kind, Statement, Target, Value};
+use crate::patch::syntax::{Declaration as Declared, Expression, Kind, Statement, Target, Value};
 
 /// The name under which a program is given the test whether a key may be added: `absent(place, table, key, …)`.
 pub const ABSENT: &str = "__hotlua_absent";
@@ -165,40 +165,40 @@ fn initialisers(new: Side<'_>, text: &[u8], added: &[(usize, String)]) -> Vec<Pi
                     .unwrap_or_default();
                 pieces.push(Piece::statement(range.start + word..range.end));
             }
-            (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
-            (
-                Some((
-                    number,
-                    Statement {
-                        kind: Kind::Local { values, .. },
-                        ..
-                    },
-                )),
-                None,
-            ) => {
-                if let (Some(first), Some(last), true) = (values.first(), values.last(), done.insert(number)) {
-                    let of_statement = variables.iter().filter(|(_, d)| d.statement == Some(number));
-                    // Its neighbours with values of their own are initialised by themselves.
-                    let names: Vec<&str> = of_statement
-                        .map(|(local, d)| {
-                            if is_added(*local) && d.initial.is_none() {
-                                d.name.as_str()
-                            } else {
-                                SINK
-                            }
-                        })
-                        .collect();
-                    pieces.push(Piece {
-                        head: format!("local {SINK};{}=", names.join(",")),
-                        range: first.range.start..last.range.end,
-                        tail: "",
-                    });
+            (Some((number, Statement { kind: Kind::Local { values, .. }, .. })), initial) => {
+                let of_statement: Vec<_> = variables.iter().filter(|(_, d)| d.statement == Some(number)).collect();
+                let place = of_statement.iter().position(|(other, _)| other == local).unwrap_or_default();
+                let several = of_statement.len() > values.len() && place + 1 >= values.len();
+                match (values.last(), initial) {
+                    // The last expression gives values to all that are left.
+                    (Some(last), _) if several => {
+                        if done.insert(number) {
+                            pieces.push(several_from(last, &of_statement[values.len() - 1..], is_added));
+                        }
+                    }
+                    (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
+                    _ => {}
                 }
             }
+            (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
             _ => {}
         }
     }
     pieces
+}
+
+/// One expression whose values go to several variables; those that are not added keep theirs.
+fn several_from(value: &Expression, variables: &[&(usize, &Declared)], is_added: impl Fn(usize) -> bool) -> Piece {
+    let name = |(local, declared): &&(usize, &Declared)| match is_added(*local) {
+        true => declared.name.clone(),
+        false => SINK.to_owned(),
+    };
+    let names: Vec<String> = variables.iter().map(name).collect();
+    Piece {
+        head: format!("do local {SINK};{}=", names.join(",")),
+        range: value.range.clone(),
+        tail: " end",
+    }
 }
 
 /// New functions at the file's own level.
