@@ -6,6 +6,7 @@
 //! case and both texts. `HOTLUA_SEED=N HOTLUA_CASES=1` repeats it; `HOTLUA_CASES` alone makes a longer run. With
 //! `HOTLUA_CHUNKS=1` single functions are patched, too.
 
+mod cases;
 mod edit;
 mod play;
 mod render;
