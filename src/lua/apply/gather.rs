@@ -199,7 +199,7 @@ impl Swaps<'_> {
         comparison: &Comparison,
     ) -> Step {
         let (before, after) = (self.before.side(l)?, self.after.side(l)?);
-        for pair in comparison.pairs.iter().skip(1).filter(|pair| pair.changed) {
+        for pair in comparison.pairs.iter().skip(1) {
             let now = Origin {
                 file: self.now,
                 function: after.function(pair.new),
@@ -208,8 +208,12 @@ impl Swaps<'_> {
                 file: self.was,
                 function: before.function(pair.old),
             };
+            if !pair.changed {
+                exchange.alike.push((was, now));
+                continue;
+            }
             let mut files = context.files.borrow_mut();
-            let same = files.versions_of(was);
+            let same = files.alike(was);
             let protos = files.protos(l, |origin| same.contains(&origin));
             let Some(group) = exchange.group(&files, after.path(pair.new), Some(was), now) else {
                 continue;
@@ -256,7 +260,8 @@ pub unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Excha
 /// Every function of a text is looked at.
 unsafe fn witnesses(l: *mut lua_State, context: &Context, exchange: &mut Exchange, version: usize) {
     let mut files = context.files.borrow_mut();
-    let of_text: Vec<Origin> = files.standing_for(version);
+    let mut of_text: Vec<Origin> = files.standing_for(version);
+    of_text.extend(files.alike_to_some(version));
     let protos = files.protos(l, |origin| origin.file == version || of_text.contains(&origin));
     exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
 }
@@ -310,8 +315,11 @@ pub unsafe fn from_revision(
             file: revising.revision,
             function: after.function(pair.new),
         };
-        let mut actual = context.files.borrow().stand_ins(logical);
-        actual.push(logical);
+        if !pair.changed {
+            exchange.alike.push((logical, now));
+        }
+        let alike = context.files.borrow().alike(logical);
+        let actual = context.files.borrow().actual(logical);
         for was in actual {
             if !pair.changed {
                 revising.unchanged.push((was, logical, now));
@@ -320,7 +328,7 @@ pub unsafe fn from_revision(
             let Some(mut old_code) = code(context, was) else {
                 continue;
             };
-            let patched = context.files.borrow().activation(was.file).is_none();
+            let patched = context.files.borrow().activation(was.file).is_none() && !alike.contains(&was);
             let joins: Arc<[Join]> = if patched {
                 revising.supersede(context, was);
                 patched_joins(l, &old_code, &new, pair.new)?
@@ -481,8 +489,7 @@ pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                     function: side.function(function),
                 };
                 let mut files = work.context.files.borrow_mut();
-                let mut actual = files.stand_ins(logical);
-                actual.push(logical);
+                let actual = files.actual(logical);
                 let protos = files.protos(l, |origin| actual.contains(&origin));
                 let name = name_of(&revising.old, logical).to_owned();
                 let exchange = &mut work.exchange;

@@ -349,7 +349,7 @@ impl<'a> Maker<'a> {
 
     /// The number that a function of this origin has in the code of a swap's old text, or would have, being the same there.
     fn number_in(&self, swap: &Swap, origin: Origin) -> Option<usize> {
-        let versions = self.context.files.borrow().versions_of(origin);
+        let versions = self.context.files.borrow().alike(origin);
         let there = versions.into_iter().find(|origin| origin.file == swap.version);
         let number = there.and_then(|origin| origin.function);
         number.map(|function| swap.old.chunk.frame.text_base() + 1 + function)

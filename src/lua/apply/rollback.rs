@@ -456,7 +456,7 @@ unsafe fn restore_version(l: *mut lua_State, context: &Context, exchange: &mut E
             function: was.function(pair.new),
         };
         let mut files = context.files.borrow_mut();
-        let same = files.versions_of(from);
+        let same = files.alike(from);
         let protos = files.protos(l, |origin| same.contains(&origin));
         let known = exchange.groups.iter().position(|group| group.old == Some(from));
         let name = now.path(pair.old);
@@ -548,8 +548,6 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
     let Some(undo) = context.applied.undo.borrow_mut().remove(&id) else {
         return;
     };
-    let same: Vec<(Origin, Origin)> =
-        undo.revisions.iter().flat_map(|revised| same_in_both(l, context, revised)).collect();
     let mut files = context.files.borrow_mut();
     for group in &undo.groups {
         if files.activation(group.new.file).is_none() {
@@ -562,9 +560,6 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
             files.stand_back(*was, *logical);
         }
     }
-    for (newer, older) in same {
-        files.stand_in(newer, older);
-    }
     drop(files);
     values::slot(l, Slot::Undo);
     ffi::lua_pushnil(l);
@@ -573,20 +568,4 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
     hooks::drop_unload(l, context, id);
     in_flight::forget(context, id);
     context.applied.live.borrow_mut().retain(|patch| patch.id != id);
-}
-
-/// Functions that a version and the one before it have alike: closures that were made of the newer one's stay, and are the older one's.
-unsafe fn same_in_both(l: *mut lua_State, context: &Context, revised: &Revised) -> Vec<(Origin, Origin)> {
-    let chunk = |number| context.files.borrow().get(number).map(|file| file.chunk.clone());
-    let (Some(new), Some(old)) = (chunk(revised.revision), chunk(revised.old_version)) else {
-        return Vec::new();
-    };
-    let (Ok(now), Ok(was)) = (new.side(l), old.side(l)) else {
-        return Vec::new();
-    };
-    let comparison = compare(now, now.base, was, was.base, &|_, _| false);
-    let same = comparison.pairs.iter().skip(1).filter(|pair| !pair.changed);
-    let newer = |function| Origin { file: revised.revision, function: now.function(function) };
-    let older = |function| Origin { file: revised.old_version, function: was.function(function) };
-    same.map(|pair| (newer(pair.old), older(pair.new))).collect()
 }

@@ -120,7 +120,6 @@ fn new_locals_that_one_call_gives_begin_as_the_file_says() {
 }
 
 #[test]
-#[ignore = "closures of the file's version of an unchanged nested function are not known as the patch's"]
 fn a_second_chunk_reaches_what_the_first_left_alone() {
     let mut it = Running::new("function M.mk(a)\nreturn { x = function() return 'x' .. a end, y = function() return 'y' .. a end }\nend\n");
     it.ask("K = M.mk(1)");
@@ -131,7 +130,6 @@ fn a_second_chunk_reaches_what_the_first_left_alone() {
 }
 
 #[test]
-#[ignore = "closures of a patch's unchanged nested function are not known as the file's, once it is rolled back"]
 fn what_a_chunk_made_that_was_rolled_back_is_patched_again() {
     let chunk = |word: &str, made: &str| format!("function M.mk(a)\nlocal w = '{word}'\nreturn function() return w .. {made} end\nend\n");
     let mut it = Running::new(&chunk("v", "a"));
@@ -143,7 +141,6 @@ fn what_a_chunk_made_that_was_rolled_back_is_patched_again() {
 }
 
 #[test]
-#[ignore = "closures of an unchanged nested function are not known as the file's, when a source patch follows a chunk"]
 fn a_source_patch_reaches_what_a_chunk_left_alone() {
     let file = |word: &str, made: &str| format!("function M.mk(a)\nlocal w = '{word}'\nreturn function() return w .. {made} end\nend\n");
     let mut it = Running::new(&file("v", "a"));
