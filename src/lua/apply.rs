@@ -2,13 +2,15 @@
 //! changed, exchange functions wherever they are held; or take everything back.
 //!
 //! In the order of a patch: [`bind`] and [`revise`] prepare it, [`slots`] says what it writes, [`budget`] runs it, [`gather`],
-//! [`exchange`], [`joins`] and [`hazards`] exchange functions, [`hooks`] runs what the patch asked for, [`tell`] fills in the report.
+//! [`exchange`], [`joins`] (with [`activations`]) and [`hazards`] exchange functions, [`hooks`] runs what the patch asked for, [`tell`]
+//! fills in the report.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+mod activations;
 mod attempt;
 mod bind;
 mod budget;

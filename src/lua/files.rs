@@ -71,6 +71,9 @@ pub struct Files {
     stands_for: BTreeMap<Origin, Origin>,
     /// Functions that were replaced, and what runs in their places: old bodies may be in the middle of them still.
     outdated: BTreeMap<Origin, Origin>,
+    /// Functions that are the same in several texts: their numbers in `classes`.
+    alike: HashMap<Origin, usize>,
+    classes: Vec<Vec<Origin>>,
 }
 
 /// Where a prototype comes from.
@@ -302,6 +305,49 @@ impl Files {
             .filter(|(_, old)| **old == of)
             .map(|(new, _)| *new)
             .collect()
+    }
+
+    /// Notes that two functions of different texts are the same: what holds for closures of one holds for those of the other, whatever
+    /// becomes of the texts.
+    pub fn note_alike(&mut self, one: Origin, other: Origin) {
+        let (keep, gone) = (self.class(one), self.class(other));
+        if keep != gone {
+            let members = std::mem::take(&mut self.classes[gone]);
+            self.alike.extend(members.iter().map(|member| (*member, keep)));
+            self.classes[keep].extend(members);
+        }
+    }
+
+    fn class(&mut self, of: Origin) -> usize {
+        *self.alike.entry(of).or_insert_with(|| {
+            self.classes.push(vec![of]);
+            self.classes.len() - 1
+        })
+    }
+
+    /// A function and those of other texts that are the same.
+    pub fn alike(&self, function: Origin) -> Vec<Origin> {
+        self.alike
+            .get(&function)
+            .map_or_else(|| vec![function], |class| self.classes[*class].clone())
+    }
+
+    /// Functions of other texts that are the same as one of a text.
+    pub fn alike_to_some(&self, file: usize) -> Vec<Origin> {
+        let classes = self
+            .classes
+            .iter()
+            .filter(|class| class.iter().any(|member| member.file == file));
+        classes.flatten().copied().collect()
+    }
+
+    /// What stands for a file's function, that itself, and what is the same as one of those.
+    pub fn actual(&self, logical: Origin) -> Vec<Origin> {
+        let standing = self.stand_ins(logical).into_iter().chain([logical]);
+        let mut actual: Vec<Origin> = standing.flat_map(|origin| self.alike(origin)).collect();
+        actual.sort_unstable();
+        actual.dedup();
+        actual
     }
 
     /// Functions that stand for some function of one text.

@@ -1,4 +1,5 @@
 //! Tests of other rooms' code that need Lua to be its judge.
 
 mod bytecode;
+mod revision;
 mod syntax;

@@ -196,6 +196,9 @@ impl Work<'_> {
     /// Makes known what the functions of this patch stand for, and which version of which file runs now.
     fn settle(&mut self) {
         let mut files = self.context.files.borrow_mut();
+        for (was, now) in &self.exchange.alike {
+            files.note_alike(*was, *now);
+        }
         for revising in &self.revisions {
             for (was, _, now) in &revising.unchanged {
                 files.stand_in(*was, *now);

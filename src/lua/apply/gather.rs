@@ -174,7 +174,8 @@ pub unsafe fn nested(
     if before.code.functions[f].children.is_empty() {
         return Ok(());
     }
-    let protos = context.files.borrow_mut().protos(l, |origin| origin == was);
+    let same = context.files.borrow().alike(was);
+    let protos = context.files.borrow_mut().protos(l, |origin| same.contains(&origin));
     let makers: Vec<Proto> = protos.into_iter().map(|(proto, _)| proto).collect();
     for proto in &makers {
         *exchange.replaced_alone.entry(*proto).or_default() += 1;
@@ -226,7 +227,7 @@ impl Swaps<'_> {
         comparison: &Comparison,
     ) -> Step {
         let (before, after) = (self.before.side(l)?, self.after.side(l)?);
-        for pair in comparison.pairs.iter().skip(1).filter(|pair| pair.changed) {
+        for pair in comparison.pairs.iter().skip(1) {
             let now = Origin {
                 file: self.now,
                 function: after.function(pair.new),
@@ -235,8 +236,13 @@ impl Swaps<'_> {
                 file: self.was,
                 function: before.function(pair.old),
             };
+            if !pair.changed {
+                exchange.alike.push((was, now));
+                continue;
+            }
             let mut files = context.files.borrow_mut();
-            let protos = files.protos(l, |origin| origin == was);
+            let same = files.alike(was);
+            let protos = files.protos(l, |origin| same.contains(&origin));
             let Some(group) = exchange.group(&files, after.path(pair.new), Some(was), now) else {
                 continue;
             };

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
+use super::activations::{Activations, Mark, Sharing};
 use super::bind;
 use super::exchange::{Exchange, Tables};
 use super::slots;
@@ -22,7 +23,7 @@ use crate::lua::files::Origin;
 use crate::lua::values::{self, Slot};
 use crate::lua::variables::{self, Variables};
 use crate::patch::bytecode::{Binding, Declaration};
-use crate::patch::compare::Join;
+use crate::patch::compare::{Join, Side};
 
 /// Makes the new closures of one exchange.
 pub struct Maker<'a> {
@@ -35,6 +36,8 @@ pub struct Maker<'a> {
     fresh: HashMap<(usize, Declaration), i64>,
     variables: HashMap<usize, Arc<Variables>>,
     activations: HashMap<(usize, usize), Activations>,
+    /// Which closures share a new local, per version of the text.
+    shared: HashMap<(usize, Declaration), Sharing>,
 }
 
 impl<'a> Maker<'a> {
@@ -48,6 +51,7 @@ impl<'a> Maker<'a> {
             fresh: HashMap::new(),
             variables: HashMap::new(),
             activations: HashMap::new(),
+            shared: HashMap::new(),
         }
     }
 
@@ -233,9 +237,8 @@ impl<'a> Maker<'a> {
         to: (c_int, c_int),
         variable: Declaration,
     ) -> Result<(), String> {
-        let old_function = self.old_function(swap, variable.function);
-        let activation = match old_function {
-            Some(function) => self.activations_of(l, swap, function)?.root(closure),
+        let activation = match old_function(l, swap, variable.function)? {
+            Some(function) => self.sharing(l, closure, swap, function, variable)?,
             None => closure,
         };
         let key = (activation, variable);
@@ -256,12 +259,41 @@ impl<'a> Maker<'a> {
         Ok(())
     }
 
-    /// The old function that a new one (both by their numbers in the codes) takes the place of.
-    fn old_function(&self, swap: &Swap, new: usize) -> Option<usize> {
-        let same = |other: &&Swap| {
-            other.new.file == swap.new.file && other.old.file == swap.old.file && other.new.function == new
-        };
-        self.exchange.swaps.iter().find(same).map(|swap| swap.old.function)
+    /// The closure that stands for all that have the same new variable of an activation of (the old) `function` as a closure has.
+    unsafe fn sharing(
+        &mut self,
+        l: *mut lua_State,
+        closure: usize,
+        swap: &Swap,
+        function: usize,
+        variable: Declaration,
+    ) -> Result<usize, String> {
+        self.activations_of(l, swap, function)?;
+        let version = swap.version;
+        let key = (version, variable);
+        if !self.shared.contains_key(&key) {
+            let side = swap.new.chunk.side(l)?;
+            let activations = &self.activations[&(swap.version, function)];
+            // What nothing assigns is the same in whatever cell.
+            let shared = if side.declared(variable).is_some_and(|declared| declared.assigned) {
+                let is_user = |closure: &usize| {
+                    let swap = self.exchange.swap_of(*closure);
+                    swap.is_some_and(|user| user.version == version && user.joins.contains(&Join::Fresh(variable)))
+                };
+                activations.sharing((0..self.exchange.survey.closures.len()).filter(is_user).collect())
+            } else {
+                Sharing::Own
+            };
+            self.shared.insert(key, shared);
+        }
+        match self.shared[&key] {
+            Sharing::Own => Ok(self.activations[&(swap.version, function)].root(closure)),
+            Sharing::One(all) => Ok(all),
+            Sharing::Doubtful => Err(format!(
+                "`{}` is a new local, and which functions share it cannot be told (nothing that is alive links them)",
+                swap.new.chunk.side(l)?.name(variable)
+            )),
+        }
     }
 
     /// Which closures of the survey come from which activation of function `function` of a swap's old text.
@@ -290,10 +322,13 @@ impl<'a> Maker<'a> {
             }
         }
         let mut found = Activations::new(self.exchange.survey.closures.len());
+        let mut numbers = HashMap::new();
         for closure in 0..self.exchange.survey.closures.len() {
             ffi::lua_rawgeti(l, self.tables.found, self.exchange.survey.closures[closure].place);
             let origin = self.context.files.borrow_mut().origin(l, -1);
-            if let Some(number) = origin.and_then(|origin| self.number_in(swap, origin)) {
+            let number =
+                origin.and_then(|origin| *numbers.entry(origin).or_insert_with(|| self.number_in(swap, origin)));
+            if let Some(number) = number {
                 found.functions.insert(closure, number);
                 for (upvalue, binding) in (1..).zip(side.code.bindings(number)) {
                     if let Some(Binding::Local(variable)) = binding
@@ -301,92 +336,52 @@ impl<'a> Maker<'a> {
                     {
                         let cell = ffi::lua_upvalueid(l, -1, upvalue) as usize;
                         found.note(closure, variable, cell, upvalue);
+                        let declared = side.declared(variable);
+                        if variable.function == function && declared.is_some_and(|declared| declared.outermost) {
+                            found.had.push((closure, Mark::Variable(variable)));
+                        }
                     }
+                }
+                if is_made_once(side, number, function) {
+                    found.had.push((closure, Mark::Function(number)));
                 }
             }
             ffi::lua_pop(l, 1);
+        }
+        if function != side.base {
+            found.mark();
         }
         Ok(found)
     }
 
     /// The number that a function of this origin has in the code of a swap's old text, or would have, being the same there.
     fn number_in(&self, swap: &Swap, origin: Origin) -> Option<usize> {
-        let files = self.context.files.borrow();
-        let logical = files.stands_for(origin);
-        let same =
-            origin.file == swap.version || logical.file == swap.version && files.activation(origin.file).is_some();
-        let function = if origin.file == swap.version {
-            origin.function
-        } else {
-            logical.function
+        let versions = self.context.files.borrow().alike(origin);
+        let there = versions.into_iter().find(|origin| origin.file == swap.version);
+        let number = there.and_then(|origin| origin.function);
+        number.map(|function| swap.old.chunk.frame.text_base() + 1 + function)
+    }
+}
+
+/// The old function in whose place a new one stands that is around a swap's new function (by their numbers in the codes): what is around
+/// matched functions matches.
+unsafe fn old_function(l: *mut lua_State, swap: &Swap, around: usize) -> Result<Option<usize>, String> {
+    let (old, new) = (swap.old.chunk.side(l)?, swap.new.chunk.side(l)?);
+    let (mut was, mut is) = (swap.old.function, swap.new.function);
+    while is != around {
+        let parents = (old.code.functions[was].parent, new.code.functions[is].parent);
+        let (Some(before), Some(now)) = parents else {
+            return Ok(None);
         };
-        function
-            .filter(|_| same)
-            .map(|function| swap.old.chunk.frame.text_base() + 1 + function)
+        (was, is) = (before, now);
     }
+    Ok(Some(was))
 }
 
-/// Closures by the activation of one function that they come from, as far as cells that they share tell.
-struct Activations {
-    /// Closure → another of its activation, in the end the one that stands for all of them.
-    parent: Vec<usize>,
-    /// Cell → the first closure that was found to have it.
-    cells: HashMap<usize, usize>,
-    /// Variable → its cells: a closure that has it, the upvalue, the cell.
-    holders: HashMap<Declaration, Vec<(usize, c_int, usize)>>,
-    /// Closure → its function.
-    functions: HashMap<usize, usize>,
-}
-
-impl Activations {
-    fn new(closures: usize) -> Activations {
-        Activations {
-            parent: (0..closures).collect(),
-            cells: HashMap::new(),
-            holders: HashMap::new(),
-            functions: HashMap::new(),
-        }
-    }
-
-    fn note(&mut self, closure: usize, variable: Declaration, cell: usize, upvalue: c_int) {
-        match self.cells.get(&cell) {
-            Some(&other) => {
-                let (one, two) = (self.root(closure), self.root(other));
-                self.parent[one] = two;
-            }
-            None => {
-                self.cells.insert(cell, closure);
-                self.holders.entry(variable).or_default().push((closure, upvalue, cell));
-            }
-        }
-    }
-
-    fn root(&self, mut closure: usize) -> usize {
-        while self.parent[closure] != closure {
-            closure = self.parent[closure];
-        }
-        closure
-    }
-
-    /// The closure, and its upvalue, that has a closure's variable.
-    fn find(&self, closure: usize, variable: Declaration) -> Option<(usize, c_int)> {
-        let holders = self.holders.get(&variable)?;
-        let own = self.root(closure);
-        let mut linked = holders.iter().filter(|(holder, ..)| self.root(*holder) == own);
-        if let (Some((holder, upvalue, _)), None) = (linked.next(), linked.next()) {
-            return Some((*holder, *upvalue));
-        }
-        // Without a link there is no doubt only where there is one of each.
-        let function = self.functions.get(&closure);
-        let alone = self
-            .functions
-            .iter()
-            .filter(|(_, other)| Some(*other) == function)
-            .count()
-            <= 1;
-        match holders[..] {
-            [(holder, upvalue, _)] if alone => Some((holder, upvalue)),
-            _ => None,
-        }
-    }
+/// Whether one run of `around` makes one closure of a function at most.
+fn is_made_once(side: Side<'_>, function: usize, around: usize) -> bool {
+    let proto = &side.code.functions[function];
+    let body = side.outline.bodies.get(around.wrapping_sub(side.base));
+    let in_loop = |&(first, last): &(u32, u32)| first <= proto.line && proto.line <= last;
+    proto.parent == Some(around) && body.is_some_and(|body| !body.loops.iter().any(in_loop))
 }

@@ -356,13 +356,10 @@ impl Search<'_> {
             ffi::lua_rawgeti(l, self.list, closure.place);
             let mut files = self.context.files.borrow_mut();
             let Some(origin) = files.origin(l, -1) else { continue };
-            let logical = files.stands_for(origin);
-            let (true, Some(function)) = (logical.file == self.version, logical.function) else {
+            let in_version = files.alike(origin).into_iter().find(|alike| alike.file == self.version);
+            let Some(function) = in_version.and_then(|origin| origin.function) else {
                 continue;
             };
-            if files.activation(origin.file) != Some(self.activation) {
-                continue;
-            }
             for (upvalue, binding) in (1..).zip(side.code.bindings(side.base + 1 + function)) {
                 if binding == Some(wanted) {
                     cells.insert(ffi::lua_upvalueid(l, -1, upvalue) as usize, (closure.place, upvalue));

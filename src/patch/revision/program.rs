@@ -234,9 +234,12 @@ fn initialisers(new: Side<'_>, text: &[u8], added: &[(usize, String)]) -> Vec<Pi
                         }
                     };
                     pieces.push(Piece {
-                        head: format!("local {SINK};{}=", names.iter().map(name).collect::<Vec<_>>().join(",")),
+                        head: format!(
+                            "do local {SINK};{}=",
+                            names.iter().map(name).collect::<Vec<_>>().join(",")
+                        ),
                         range: first.range.start..last.range.end,
-                        tail: "",
+                        tail: " end",
                     });
                 }
                 _ => {

@@ -231,7 +231,7 @@ function observe.play(M, seed)
 		return seed // 65536 % n + 1
 	end
 	local names = sorted(observe.names(M).M)
-	for _ = 1, 12 do
+	for _ = 1, #names > 0 and 12 or 0 do
 		local name = names[random(#names)]
 		if name:find "^mm?k?_" and not name:find "^m_" then
 			if #KEPT < 12 then

@@ -35,12 +35,17 @@ struct Case {
     /// What was done, for a failure.
     story: String,
     step: Step,
+    /// A function was patched alone: it stays so when its old text comes again.
+    chunked: bool,
     failed: bool,
 }
 
 /// What a round does with a service.
 enum Step {
+    /// A new version of the whole file.
     Patch(Service),
+    /// One function of `M` alone: this text, and the version that comes of it.
+    Chunk(String, Service),
     Rollback,
 }
 
@@ -55,6 +60,8 @@ pub struct Run {
     counts: BTreeMap<String, usize>,
     probes: usize,
     errors: usize,
+    /// Functions are patched alone, too.
+    chunks: bool,
 }
 
 impl Run {
@@ -76,6 +83,7 @@ impl Run {
             counts: BTreeMap::new(),
             probes: 0,
             errors: 0,
+            chunks: std::env::var_os("HOTLUA_CHUNKS").is_some(),
         };
         for seed in seeds {
             run.begin(seed);
@@ -101,6 +109,7 @@ impl Run {
             before: Vec::new(),
             story,
             step: Step::Rollback,
+            chunked: false,
             failed: false,
         });
     }
@@ -128,10 +137,20 @@ impl Run {
             return;
         }
         let name = case.name.clone();
+        let chunk = if self.chunks && case.rng.u8(..5) == 0 {
+            edit::one_function(&case.now, case.next, &mut case.rng)
+        } else {
+            None
+        };
         let rollback = !case.before.is_empty() && case.rng.u8(..4) == 0;
-        let revert = !case.before.is_empty() && case.rng.u8(..8) == 0;
+        let revert = !case.chunked && !case.before.is_empty() && case.rng.u8(..8) == 0;
         case.step = if rollback {
             Step::Rollback
+        } else if let Some((said, text, new)) = chunk {
+            let _ = write!(case.story, "--- round {round}: {said}, as a chunk\n{text}");
+            case.next = new.next;
+            case.chunked = true;
+            Step::Chunk(text, new)
         } else {
             let from = if revert {
                 &case.before[case.rng.usize(..case.before.len())]
@@ -152,6 +171,7 @@ impl Run {
         };
         let dropped = match &case.step {
             Step::Patch(new) => Some(text(new)),
+            Step::Chunk(text, _) => Some(text.clone()),
             Step::Rollback => None,
         };
         self.ask(&format!("\"note\",\"{name}\""));
@@ -163,7 +183,7 @@ impl Run {
     fn end_step(&mut self, number: usize, round: usize, mark: Mark) {
         let name = self.cases[number].name.clone();
         let said = match self.cases[number].step {
-            Step::Patch(_) => self.node.wait_summary(mark, &format!("{name}/r{round}.lua")),
+            Step::Patch(_) | Step::Chunk(..) => self.node.wait_summary(mark, &format!("{name}/r{round}.lua")),
             Step::Rollback => {
                 let reply = self.console.cmd(&format!("rollback {name}"));
                 format!(
@@ -177,7 +197,9 @@ impl Run {
         let _ = writeln!(case.story, "--- round {round} said: {said}");
         let outcome = said.split([':', ' ']).next().unwrap_or_default().to_owned();
         match (std::mem::replace(&mut case.step, Step::Rollback), outcome.as_str()) {
-            (Step::Patch(new), "applied") => case.before.push(std::mem::replace(&mut case.now, new)),
+            (Step::Patch(new) | Step::Chunk(_, new), "applied") => {
+                case.before.push(std::mem::replace(&mut case.now, new))
+            }
             (Step::Patch(new), "had" | "unchanged") => case.now = new,
             (Step::Rollback, "rolled") => case.now = case.before.pop().unwrap_or_else(|| case.now.clone()),
             (_, "rejected" | "failed") => {

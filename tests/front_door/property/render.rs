@@ -45,7 +45,8 @@ fn state(service: &Service) -> String {
     format!("function M.__get() return {{ {get}}} end\nfunction M.__set(s)\n{set}end\n")
 }
 
-fn item(item: &Item) -> String {
+/// One thing at the level of the file.
+pub fn item(item: &Item) -> String {
     match item {
         Item::Local(bindings) => {
             let fixed = |name: &str| if name.starts_with("c_") { " <const>" } else { "" };

@@ -47,17 +47,24 @@ pub unsafe fn from_revision(
             file: revising.revision,
             function: after.function(pair.new),
         };
-        let mut actual = context.files.borrow().stand_ins(logical);
-        actual.push(logical);
+        let (actual, alike) = {
+            let files = context.files.borrow();
+            (files.actual(logical), files.alike(logical))
+        };
         if !pair.changed {
+            exchange.alike.push((logical, now));
             revising
                 .unchanged
                 .extend(actual.into_iter().map(|was| (was, logical, now)));
             continue;
         }
+        let mut earlier: Vec<Origin> = Vec::new();
         for was in actual {
-            let earlier = context.files.borrow().outdated_by(was);
-            let current = context.files.borrow().activation(was.file).is_some();
+            let current = {
+                let files = context.files.borrow();
+                earlier.extend(files.outdated_by(was));
+                alike.contains(&was) || files.activation(was.file).is_some()
+            };
             if current {
                 // The same code in whichever version: its upvalues have the same order.
                 let joins = Joins {
@@ -71,9 +78,11 @@ pub unsafe fn from_revision(
                 revising.supersede(context, was);
                 replaced_otherwise(l, context, exchange, revising, (was, now))?;
             }
-            for was in earlier {
-                replaced_otherwise(l, context, exchange, revising, (was, now))?;
-            }
+        }
+        earlier.sort_unstable();
+        earlier.dedup();
+        for was in earlier {
+            replaced_otherwise(l, context, exchange, revising, (was, now))?;
         }
     }
     Ok(())
@@ -215,7 +224,8 @@ pub unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Excha
 /// As [`nested`].
 pub unsafe fn witnesses(l: *mut lua_State, context: &Context, exchange: &mut Exchange, version: usize) {
     let mut files = context.files.borrow_mut();
-    let of_text: Vec<Origin> = files.standing_for(version);
+    let mut of_text: Vec<Origin> = files.standing_for(version);
+    of_text.extend(files.alike_to_some(version));
     let protos = files.protos(l, |origin| origin.file == version || of_text.contains(&origin));
     exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
 }
@@ -256,8 +266,7 @@ pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                     function: side.function(function),
                 };
                 let mut files = work.context.files.borrow_mut();
-                let mut actual = files.stand_ins(logical);
-                actual.push(logical);
+                let actual = files.actual(logical);
                 let protos = files.protos(l, |origin| actual.contains(&origin));
                 let name = name_of(&revising.old, logical).to_owned();
                 let exchange = &mut work.exchange;
