@@ -45,6 +45,15 @@ impl Piece {
             tail: "",
         }
     }
+
+    /// One expression whose values go to several variables.
+    fn several(names: &[&str], value: &Expression) -> Piece {
+        Piece {
+            head: format!("do local {SINK};{}=", names.join(",")),
+            range: value.range.clone(),
+            tail: " end",
+        }
+    }
 }
 
 /// Puts the program together: initialisers of the variables in `added`, new functions, new fields, added calls.
@@ -149,36 +158,30 @@ fn initialisers(new: Side<'_>, text: &[u8], added: &[(usize, String)]) -> Vec<Pi
                     .unwrap_or_default();
                 pieces.push(Piece::statement(range.start + word..range.end));
             }
-            (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
             (
                 Some((
                     number,
                     Statement {
-                        kind: Kind::Local { values, .. },
+                        kind: Kind::Local { names, values },
                         ..
                     },
                 )),
-                None,
-            ) => {
-                if let (Some(first), Some(last), true) = (values.first(), values.last(), done.insert(number)) {
-                    let of_statement = variables.iter().filter(|(_, d)| d.statement == Some(number));
-                    // Its neighbours with values of their own are initialised by themselves.
-                    let names: Vec<&str> = of_statement
-                        .map(|(local, d)| {
-                            if is_added(*local) && d.initial.is_none() {
-                                d.name.as_str()
-                            } else {
-                                SINK
-                            }
-                        })
-                        .collect();
-                    pieces.push(Piece {
-                        head: format!("local {SINK};{}=", names.join(",")),
-                        range: first.range.start..last.range.end,
-                        tail: "",
-                    });
+                initial,
+            ) if values.len() < names.len() => match (initial, values.last()) {
+                (Some(initial), Some(last)) if initial.range != last.range => {
+                    pieces.push(Piece::assignment(&declared.name, initial));
                 }
-            }
+                // The last value is that of all the names that are left.
+                (_, Some(last)) if done.insert(number) => {
+                    let of_statement = variables.iter().filter(|(_, d)| d.statement == Some(number));
+                    let left = of_statement
+                        .filter(|(_, d)| d.initial.as_ref().is_none_or(|own| own.range == last.range))
+                        .map(|(local, d)| if is_added(*local) { d.name.as_str() } else { SINK });
+                    pieces.push(Piece::several(&left.collect::<Vec<_>>(), last));
+                }
+                _ => {}
+            },
+            (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
             _ => {}
         }
     }
