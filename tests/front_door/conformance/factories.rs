@@ -4,6 +4,17 @@ use super::case::{Case, Form, case};
 use super::driver::run;
 
 const CASES: &[Case] = &[
+    case("a source patch that cannot find a variable has run nothing")
+        .v1("local function mk(n)
+              local function dead() n = n + 1 end
+              local function get() return n end
+              return get
+            end
+            GET = mk(1)")
+        .run("collectgarbage()")
+        .edit("local function get() return n end", "local function get() dead() return n end")
+        .rejected("`dead`")
+        .gives("GET()", "1"),
     case("two counters of one factory keep two counts")
         .v1("function M.mk(n) return function() n = n + 1 return 'v1', n end end
             c1, c2 = M.mk(10), M.mk(50)
