@@ -253,7 +253,7 @@ impl<'a> Maker<'a> {
     /// The old function that a new one (both by their numbers in the codes) takes the place of.
     fn old_function(&self, swap: &Swap, new: usize) -> Option<usize> {
         let same = |other: &&Swap| {
-            other.new.file == swap.new.file && other.old.file == swap.old.file && other.new.function == new
+            other.new.file == swap.new.file && other.version == swap.version && other.new.function == new
         };
         self.exchange.swaps.iter().find(same).map(|swap| swap.old.function)
     }

@@ -4,6 +4,22 @@ use super::case::{Case, Form, case};
 use super::driver::run;
 
 const CASES: &[Case] = &[
+    case("a new local of a factory that was replaced before is one variable of all its closures")
+        .v1("local function mk(n)
+              local o = {}
+              function o.inc() n = n + 1 return 'v1', n end
+              function o.mk(m) return function() m = m + n return 'in', m end end
+              return o
+            end
+            A, B = mk(0), mk(100)
+            AI, BI = A.mk(1000), B.mk(2000)")
+        .edit("return 'v1', n", "return 'v2', n")
+        .edit("local o = {}", "local o = {}\nlocal calls = 0")
+        .also("return 'in', m", "calls = calls + 1 return calls, m")
+        .run("AI() AI() BI()")
+        .edit("return 'v2', n", "return 'v3', n, calls")
+        .gives("A.inc()", "v3 1 2")
+        .gives("B.inc()", "v3 101 1"),
     case("a source patch that cannot find a variable has run nothing")
         .v1("local function mk(n)
               local function dead() n = n + 1 end
