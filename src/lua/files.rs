@@ -13,6 +13,7 @@ use mlua::ffi::{self, lua_State};
 
 use crate::lua::chunks::Chunk;
 use crate::lua::layout::{self, Proto};
+use crate::lua::twins::Twins;
 use crate::lua::values::{self, Slot};
 use crate::patch::bytecode::Code;
 use crate::patch::outcome::{SourceFile, Text};
@@ -69,6 +70,8 @@ pub struct Files {
     versions: HashMap<usize, Vec<usize>>,
     /// A patch's functions that stand for a file's: newest first to be asked.
     stands_for: BTreeMap<Origin, Origin>,
+    /// Functions of several texts that are the same code, bound alike.
+    twins: Twins<Origin>,
 }
 
 /// Where a prototype comes from.
@@ -274,6 +277,36 @@ impl Files {
             .filter(|(_, old)| old.file == file)
             .map(|(new, _)| *new)
             .collect()
+    }
+
+    /// Notes that two functions are the same code, bound alike.
+    pub fn same(&mut self, one: Origin, other: Origin) {
+        self.twins.join(one, other);
+    }
+
+    /// The functions that are the same code as one, with that one.
+    pub fn twins(&self, of: Origin) -> Vec<Origin> {
+        self.twins.of(of).map_or_else(|| vec![of], <[Origin]>::to_vec)
+    }
+
+    /// The function of one text that is the same code as this one.
+    pub fn twin_in(&self, file: usize, origin: Origin) -> Option<Origin> {
+        let twins = self.twins.of(origin)?;
+        twins.iter().find(|twin| twin.file == file).copied()
+    }
+
+    /// Functions that stand for one of a file's, or are the same code as it.
+    pub fn all_like(&self, of: Origin) -> Vec<Origin> {
+        let mut all = self.stand_ins(of);
+        let twins = self.twins(of);
+        all.extend(
+            twins
+                .into_iter()
+                .filter(|twin| *twin != of && !all.contains(twin))
+                .collect::<Vec<_>>(),
+        );
+        all.push(of);
+        all
     }
 
     /// Forgets what the functions of one text stand for.

@@ -199,10 +199,16 @@ impl Work<'_> {
     fn settle(&mut self) {
         let mut files = self.context.files.borrow_mut();
         for revising in &self.revisions {
-            for (was, _, now) in &revising.unchanged {
+            for (was, logical, now) in &revising.unchanged {
                 files.stand_in(*was, *now);
+                if was == logical {
+                    files.same(*was, *now);
+                }
             }
             files.advance(revising.activation, revising.revision);
+        }
+        for (was, now) in &self.exchange.unchanged {
+            files.same(*was, *now);
         }
         for group in &self.exchange.groups {
             if let Some(old) = group.old

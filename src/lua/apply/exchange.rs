@@ -63,6 +63,8 @@ pub struct Exchange {
     pub removed_protos: FxHashMap<Proto, usize>,
     /// Prototypes of functions that could be several of the new text, and their names.
     pub doubtful: FxHashMap<Proto, String>,
+    /// Nested functions that are the same in an old and a new text.
+    pub unchanged: Vec<(Origin, Origin)>,
     /// Who holds what.
     pub survey: Survey,
     /// The new closure (a place in the list of what was made) for each closure of the survey; 0: it stays.

@@ -199,7 +199,7 @@ impl Swaps<'_> {
         comparison: &Comparison,
     ) -> Step {
         let (before, after) = (self.before.side(l)?, self.after.side(l)?);
-        for pair in comparison.pairs.iter().skip(1).filter(|pair| pair.changed) {
+        for pair in comparison.pairs.iter().skip(1) {
             let now = Origin {
                 file: self.now,
                 function: after.function(pair.new),
@@ -208,8 +208,13 @@ impl Swaps<'_> {
                 file: self.was,
                 function: before.function(pair.old),
             };
+            if !pair.changed {
+                exchange.unchanged.push((was, now));
+                continue;
+            }
             let mut files = context.files.borrow_mut();
-            let protos = files.protos(l, |origin| origin == was);
+            let twins = files.twins(was);
+            let protos = files.protos(l, |origin| twins.contains(&origin));
             let Some(group) = exchange.group(&files, after.path(pair.new), Some(was), now) else {
                 continue;
             };
@@ -256,8 +261,12 @@ pub unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Excha
 unsafe fn witnesses(l: *mut lua_State, context: &Context, exchange: &mut Exchange, version: usize) {
     let mut files = context.files.borrow_mut();
     let of_text: Vec<Origin> = files.standing_for(version);
-    let protos = files.protos(l, |origin| origin.file == version || of_text.contains(&origin));
-    exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
+    let all = files.protos(l, |_| true);
+    let twin = |origin| files.twin_in(version, origin).is_some();
+    let protos = all
+        .into_iter()
+        .filter(|(_, origin)| origin.file == version || of_text.contains(origin) || twin(*origin));
+    exchange.witnesses.extend(protos.map(|(proto, _)| proto));
 }
 
 /// Literals of variables that are visible in a block of the file alone: whoever uses them has them.
@@ -309,8 +318,7 @@ pub unsafe fn from_revision(
             file: revising.revision,
             function: after.function(pair.new),
         };
-        let mut actual = context.files.borrow().stand_ins(logical);
-        actual.push(logical);
+        let actual = context.files.borrow().all_like(logical);
         for was in actual {
             if !pair.changed {
                 revising.unchanged.push((was, logical, now));
@@ -319,7 +327,10 @@ pub unsafe fn from_revision(
             let Some(mut old_code) = code(context, was) else {
                 continue;
             };
-            let patched = context.files.borrow().activation(was.file).is_none();
+            let patched = {
+                let files = context.files.borrow();
+                files.activation(was.file).is_none() && !files.twins(logical).contains(&was)
+            };
             let joins: Arc<[Join]> = if patched {
                 revising.supersede(context, was);
                 patched_joins(l, &old_code, &new, pair.new)?
@@ -480,8 +491,7 @@ pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                     function: side.function(function),
                 };
                 let mut files = work.context.files.borrow_mut();
-                let mut actual = files.stand_ins(logical);
-                actual.push(logical);
+                let actual = files.all_like(logical);
                 let protos = files.protos(l, |origin| actual.contains(&origin));
                 let name = name_of(&revising.old, logical).to_owned();
                 let exchange = &mut work.exchange;

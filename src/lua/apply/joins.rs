@@ -307,16 +307,14 @@ impl<'a> Maker<'a> {
     fn number_in(&self, swap: &Swap, origin: Origin) -> Option<usize> {
         let files = self.context.files.borrow();
         let logical = files.stands_for(origin);
-        let same =
-            origin.file == swap.version || logical.file == swap.version && files.activation(origin.file).is_some();
         let function = if origin.file == swap.version {
             origin.function
-        } else {
+        } else if logical.file == swap.version && files.activation(origin.file).is_some() {
             logical.function
+        } else {
+            files.twin_in(swap.version, origin)?.function
         };
-        function
-            .filter(|_| same)
-            .map(|function| swap.old.chunk.frame.text_base() + 1 + function)
+        function.map(|function| swap.old.chunk.frame.text_base() + 1 + function)
     }
 }
 

@@ -456,7 +456,8 @@ unsafe fn restore_version(l: *mut lua_State, context: &Context, exchange: &mut E
             function: was.function(pair.new),
         };
         let mut files = context.files.borrow_mut();
-        let protos = files.protos(l, |origin| origin == from);
+        let twins = files.twins(from);
+        let protos = files.protos(l, |origin| twins.contains(&origin));
         let known = exchange.groups.iter().position(|group| group.old == Some(from));
         let name = now.path(pair.old);
         let Some(group) = known.or_else(|| exchange.group(&files, name, Some(from), to)) else {

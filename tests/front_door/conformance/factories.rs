@@ -3,7 +3,49 @@
 use super::case::{Case, Form, case};
 use super::driver::run;
 
+/// A factory of two closures, two pairs of them, and a way to more.
+const TWO_INSIDE: &str = "local function mk(n)
+  return { get = function() return 'get1', n end, go = function() n = n + 1 return 'go1', n end }
+end
+function M.new(n) return mk(n) end
+A, B = M.new(0), M.new(10)";
+
 const CASES: &[Case] = &[
+    case("a chunk after a source reaches closures that the source left as they were")
+        .v1(TWO_INSIDE)
+        .edit("'get1'", "'get2'")
+        .named("y.lua")
+        .chunk("function mk(n) return { get = function() return 'get2', n end, go = function() n = n + 1 return 'go3', n end } end")
+        .says("2 functions, 3 holders")
+        .gives("A.go()", "go3 1")
+        .gives("B.go()", "go3 11")
+        .rollback()
+        .gives("A.go()", "go1 2"),
+    case("a chunk after a chunk reaches closures that the first left as they were")
+        .v1(TWO_INSIDE)
+        .chunk("function mk(n) return { get = function() return 'get2', n end, go = function() n = n + 1 return 'go1', n end } end")
+        .named("y.lua")
+        .chunk("function mk(n) return { get = function() return 'get2', n end, go = function() n = n + 1 return 'go3', n end } end")
+        .gives("A.go()", "go3 1")
+        .gives("B.get()", "get2 10"),
+    case("a source after a chunk reaches closures that were made of the chunk's text")
+        .v1(TWO_INSIDE)
+        .named("y.lua")
+        .chunk("function mk(n) return { get = function() return 'get2', n end, go = function() n = n + 1 return 'go1', n end } end")
+        .run("C = M.new(20)")
+        .named("x.lua")
+        .edit("'go1'", "'go3'")
+        .also("'get1'", "'get2'")
+        .gives("A.go()", "go3 1")
+        .gives("C.go()", "go3 21"),
+    case("all is rolled back in closures that a version made and the next left as they were")
+        .v1(TWO_INSIDE)
+        .edit("'get1'", "'get2'")
+        .edit("'go1'", "'go2'")
+        .run("C = M.new(20)")
+        .console("rollback @@ --all", "")
+        .gives("C.get()", "get1 20")
+        .gives("C.go()", "go1 21"),
     case("a new local of a factory that was replaced before is one variable of all its closures")
         .v1("local function mk(n)
               local o = {}
