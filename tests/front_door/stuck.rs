@@ -149,3 +149,20 @@ fn a_busy_instance_gets_its_patch_late_and_the_books_say_so() {
     let mut node = project.start();
     node.wait_line("replayed to the new instance");
 }
+
+#[test]
+fn a_long_c_call_that_ends_after_the_time_limit_is_undone() {
+    let project = Project::with_svc().set("hotfix", "time_limit", "\"10ms\"");
+    let mut node = project.start();
+    node.wait_line("ready");
+    let patch = format!(
+        "{GREETING}\nstring.find(string.rep(\"a\", 19), string.rep(\"a?\", 19) .. string.rep(\"a\", 19) .. \"b\")\n"
+    );
+    let summary = apply(&project, &mut node, &patch);
+    assert!(summary.starts_with("failed and undone: "), "{summary}");
+    assert!(
+        summary.contains("it ran longer than hotfix.time_limit (10ms)"),
+        "{summary}"
+    );
+    assert_eq!(greet(&node), "<hello you>");
+}

@@ -16,6 +16,7 @@ use mlua::ffi::{self, lua_State};
 use super::step::protected;
 use super::{RUNNER, Step, put};
 use crate::lua::context::{self, Context};
+use crate::lua::functions::lua_functions;
 use crate::lua::values;
 
 /// Instructions between two looks at the clock: some microseconds.
@@ -52,11 +53,20 @@ impl Run<'_> {
             .set_limit(context.memory.used().saturating_add(limits.memory_limit));
         let hooks = self.watch_all(runner);
         context.tell_progress(true);
-        let mut results = 0;
+        let (began, mut results) = (Instant::now(), 0);
         let arguments = self.args.len() as c_int;
         let ran = ffi::lua_resume(runner, context.main.get(), arguments, &mut results);
+        let raised = match ran {
+            ffi::LUA_OK | ffi::LUA_YIELD => String::new(),
+            // Watched and limited as well: how it is shown may be the author's code.
+            _ => message_of(context, runner),
+        };
+        // One long call of Lua's own C code passes every look at the clock.
+        if let Some(trial) = context.trial.borrow_mut().as_mut() {
+            trial.late |= trial.deadline.is_some() && began.elapsed() > limits.time_limit;
+        }
         let limited = context.memory.set_limit(unlimited);
-        let outcome = protected(context, &mut |l| self.judge(l, runner, ran, results));
+        let outcome = protected(context, &mut |l| self.judge(l, runner, (ran, results), &raised));
         // Still watched and limited: what is to be closed may be endless, too.
         context.memory.set_limit(limited);
         ffi::lua_closethread(runner, context.main.get());
@@ -96,9 +106,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Hooks every coroutine that the function could run: its own and those of the service. What hooks they had.
+    /// Hooks every coroutine that the function could run (its own and those of the service) and the one that judges it. What hooks they
+    /// had.
     unsafe fn watch_all(&self, runner: *mut lua_State) -> Vec<Hooked> {
-        let threads = self.threads.iter().copied().chain([runner]);
+        let threads = self.threads.iter().copied().chain([runner, self.context.main.get()]);
         let hook = |thread| {
             let before = Hooked {
                 thread,
@@ -113,7 +124,13 @@ impl Run<'_> {
     }
 
     /// Says how the run ended. Broken limits are said even where the patch caught the error: its work is not whole.
-    unsafe fn judge(&self, l: *mut lua_State, runner: *mut lua_State, ran: c_int, results: c_int) -> Step {
+    unsafe fn judge(
+        &self,
+        l: *mut lua_State,
+        runner: *mut lua_State,
+        (ran, results): (c_int, c_int),
+        raised: &str,
+    ) -> Step {
         let limits = &self.context.host.config;
         let late = self.context.trial.borrow().as_ref().is_some_and(|trial| trial.late);
         if self.context.memory.take_refused() {
@@ -132,10 +149,7 @@ impl Run<'_> {
                 let what = "a patch may not yield; put what has to wait into skynet.fork, which starts once the patch is applied";
                 Err(at_place(l, runner, what))
             }
-            _ => {
-                let raised = message_of(l, runner);
-                Err(with_traceback(l, runner, &raised))
-            }
+            _ => Err(with_traceback(l, runner, raised)),
         }
     }
 }
@@ -153,12 +167,28 @@ struct Hooked {
 }
 
 /// Takes the error that the runner ended with, as text.
-unsafe fn message_of(l: *mut lua_State, runner: *mut lua_State) -> String {
-    ffi::lua_xmove(runner, l, 1);
-    ffi::luaL_tolstring(l, -1, std::ptr::null_mut());
-    let message = values::text(l, -1).unwrap_or_default();
-    ffi::lua_pop(l, 2);
-    message
+unsafe fn message_of(context: &Context, runner: *mut lua_State) -> String {
+    let mut message = None;
+    let shown = protected(context, &mut |l| {
+        ffi::lua_pushcfunction(l, show);
+        ffi::lua_xmove(runner, l, 1);
+        if ffi::lua_pcall(l, 1, 1, 0) == ffi::LUA_OK {
+            message = values::text(l, -1);
+        }
+        Ok(())
+    });
+    match (shown, message) {
+        (Ok(()), Some(message)) => message,
+        _ => "an error object that cannot be shown".to_owned(),
+    }
+}
+
+lua_functions! {
+    /// Any value as text.
+    fn show(l, _context) {
+        ffi::luaL_tolstring(l, 1, std::ptr::null_mut());
+        1
+    }
 }
 
 unsafe fn with_traceback(l: *mut lua_State, runner: *mut lua_State, message: &str) -> String {

@@ -12,18 +12,19 @@ use mlua::ffi::{self, lua_State};
 use crate::lua::apply::bind::{Name, Place as Where};
 use crate::lua::changes::{self, Noted, Place};
 use crate::lua::chunks::Chunk;
+use crate::lua::heap::record;
 use crate::lua::values;
 use crate::lua::variables;
 use crate::patch::syntax::{Field, Kind, Path, Statement, Target, Value};
 
 /// What a text writes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Slots {
     /// The places that could be found without running anything.
     pub all: Vec<Noted>,
     /// As the text writes them.
     pub names: Vec<String>,
-    /// The text consists of definitions only, and all their places were found: it writes nothing else.
+    /// The texts consist of definitions only, and all their places were found: they write nothing else.
     pub complete: bool,
     length: i64,
 }
@@ -38,6 +39,18 @@ pub struct Scope<'a> {
     pub activation: Option<usize>,
 }
 
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            all: Vec::new(),
+            names: Vec::new(),
+            // Nothing to run writes nothing.
+            complete: true,
+            length: 0,
+        }
+    }
+}
+
 impl Slots {
     /// Finds the places that the text writes, and appends them to the list at stack index `list`.
     ///
@@ -45,7 +58,6 @@ impl Slots {
     /// `l` is the main thread inside a protected call.
     pub unsafe fn find(&mut self, l: *mut lua_State, list: c_int, scope: &Scope<'_>) {
         let top = ffi::lua_gettop(l);
-        self.complete = true;
         for statement in scope
             .chunk
             .outline
@@ -90,6 +102,9 @@ impl Slots {
             Found::Cell(upvalue) => Place::Cell { upvalue },
         };
         // On top: holder, key, value.
+        if self.is_known(l, list, &target.text, place) {
+            return true;
+        }
         self.all.push(Noted {
             place,
             at: self.length + 1,
@@ -101,6 +116,19 @@ impl Slots {
         }
         self.length += 3;
         true
+    }
+
+    /// Whether the place on top of the stack was found before, under the same text.
+    unsafe fn is_known(&self, l: *mut lua_State, list: c_int, text: &str, place: Place) -> bool {
+        let Some(known) = self.names.iter().position(|name| name == text) else {
+            return false;
+        };
+        let known = &self.all[known];
+        record::push_noted(l, list, known.at);
+        record::push_noted(l, list, known.at + 1);
+        let same = known.place == place && ffi::lua_rawequal(l, -2, -5) != 0 && ffi::lua_rawequal(l, -1, -4) != 0;
+        ffi::lua_pop(l, 2);
+        same
     }
 }
 

@@ -16,7 +16,7 @@ use crate::lua::files::Origin;
 use crate::patch::outcome::{FunctionChange, SourceFile};
 use crate::patch::report::count;
 use crate::patch::revision::{Names, body_changes};
-use crate::patch::syntax::Kind;
+use crate::patch::syntax::{Kind, Target};
 
 /// Fills in the functions of the report, and what is to be said of others.
 pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
@@ -166,8 +166,11 @@ pub fn statements(work: &mut Work<'_>) {
             } else {
                 format!("{first}-{last}")
             };
+            let known = |target: &Target| work.slots.complete || work.slots.names.contains(&target.text);
             let what = match &statement.kind {
-                Kind::Function { .. } | Kind::LocalFunction { .. } | Kind::Global => continue,
+                Kind::LocalFunction { .. } | Kind::Global => continue,
+                Kind::Function { target, .. } if known(target) => continue,
+                Kind::Function { .. } => "sets",
                 Kind::Local { .. } | Kind::Assign { .. } => "sets",
                 _ => "runs",
             };

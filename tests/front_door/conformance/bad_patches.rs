@@ -43,6 +43,12 @@ const CASES: &[Case] = &[
         .failed("")
         .gives("M.count()", "200 20100")
         .gives("getmetatable(rows)", "nil"),
+    case("says that the service is not reloadable and fails")
+        .v1(STATE)
+        .chunk("require('hotfix').reloadable(false)\nerror 'boom'")
+        .failed("@@/x.lua:2: boom")
+        .chunk("function M.inc() return 'new' end")
+        .gives("M.inc()", "new"),
     case("does not compile")
         .v1(STATE)
         .chunk("label = 'new'\nfor i = 1, 3 do print(i) end\nfunction M.inc( return end")
@@ -77,6 +83,16 @@ const CASES: &[Case] = &[
         .v1(STATE)
         .chunk("label = 'new'\nlabel = 'newer")
         .rejected("@@/x.lua:2: ")
+        .gives("M.show()", INTACT),
+    case("an error object that is shown without end")
+        .v1(STATE)
+        .chunk("label = 'new'\nerror(setmetatable({}, { __tostring = function() while true do end end }))")
+        .failed("ran longer than hotfix.time_limit")
+        .gives("M.show()", INTACT),
+    case("an error object that cannot be shown")
+        .v1(STATE)
+        .chunk("label = 'new'\nerror(setmetatable({}, { __tostring = function() return {} end }))")
+        .failed("an error object that cannot be shown")
         .gives("M.show()", INTACT),
     case("waits in the middle")
         .v1(STATE)

@@ -58,6 +58,10 @@ const CASES: &[Case] = &[
         .run("skynet.fork(M.slow)")
         .write("@@.lua", "function M.slow() return 'v2' end\n")
         .console("check @@ @@.lua", "@@.lua:4"),
+    case("a check names the definition whose place only a run would tell")
+        .v1("function M.f() return 'v1' end")
+        .write("@@.lua", "\nfunction nobody_knows.f() end\n")
+        .console("check @@ @@.lua", "@@.lua:2"),
     case("a check is no apply")
         .v1("function M.f() return 'v1' end")
         .write("@@.lua", "function M.f() return 'v2' end\n")

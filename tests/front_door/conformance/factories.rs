@@ -3,7 +3,76 @@
 use super::case::{Case, Form, case};
 use super::driver::run;
 
+/// A factory of two closures, two pairs of them, and a way to more.
+const TWO_INSIDE: &str = "local function mk(n)
+  return { get = function() return 'get1', n end, go = function() n = n + 1 return 'go1', n end }
+end
+function M.new(n) return mk(n) end
+A, B = M.new(0), M.new(10)";
+
 const CASES: &[Case] = &[
+    case("a chunk after a source reaches closures that the source left as they were")
+        .v1(TWO_INSIDE)
+        .edit("'get1'", "'get2'")
+        .named("y.lua")
+        .chunk("function mk(n) return { get = function() return 'get2', n end, go = function() n = n + 1 return 'go3', n end } end")
+        .says("2 functions, 3 holders")
+        .gives("A.go()", "go3 1")
+        .gives("B.go()", "go3 11")
+        .rollback()
+        .gives("A.go()", "go1 2"),
+    case("a chunk after a chunk reaches closures that the first left as they were")
+        .v1(TWO_INSIDE)
+        .chunk("function mk(n) return { get = function() return 'get2', n end, go = function() n = n + 1 return 'go1', n end } end")
+        .named("y.lua")
+        .chunk("function mk(n) return { get = function() return 'get2', n end, go = function() n = n + 1 return 'go3', n end } end")
+        .gives("A.go()", "go3 1")
+        .gives("B.get()", "get2 10"),
+    case("a source after a chunk reaches closures that were made of the chunk's text")
+        .v1(TWO_INSIDE)
+        .named("y.lua")
+        .chunk("function mk(n) return { get = function() return 'get2', n end, go = function() n = n + 1 return 'go1', n end } end")
+        .run("C = M.new(20)")
+        .named("x.lua")
+        .edit("'go1'", "'go3'")
+        .also("'get1'", "'get2'")
+        .gives("A.go()", "go3 1")
+        .gives("C.go()", "go3 21"),
+    case("all is rolled back in closures that a version made and the next left as they were")
+        .v1(TWO_INSIDE)
+        .edit("'get1'", "'get2'")
+        .edit("'go1'", "'go2'")
+        .run("C = M.new(20)")
+        .console("rollback @@ --all", "")
+        .gives("C.get()", "get1 20")
+        .gives("C.go()", "go1 21"),
+    case("a new local of a factory that was replaced before is one variable of all its closures")
+        .v1("local function mk(n)
+              local o = {}
+              function o.inc() n = n + 1 return 'v1', n end
+              function o.mk(m) return function() m = m + n return 'in', m end end
+              return o
+            end
+            A, B = mk(0), mk(100)
+            AI, BI = A.mk(1000), B.mk(2000)")
+        .edit("return 'v1', n", "return 'v2', n")
+        .edit("local o = {}", "local o = {}\nlocal calls = 0")
+        .also("return 'in', m", "calls = calls + 1 return calls, m")
+        .run("AI() AI() BI()")
+        .edit("return 'v2', n", "return 'v3', n, calls")
+        .gives("A.inc()", "v3 1 2")
+        .gives("B.inc()", "v3 101 1"),
+    case("a source patch that cannot find a variable has run nothing")
+        .v1("local function mk(n)
+              local function dead() n = n + 1 end
+              local function get() return n end
+              return get
+            end
+            GET = mk(1)")
+        .run("collectgarbage()")
+        .edit("local function get() return n end", "local function get() dead() return n end")
+        .rejected("`dead`")
+        .gives("GET()", "1"),
     case("two counters of one factory keep two counts")
         .v1("function M.mk(n) return function() n = n + 1 return 'v1', n end end
             c1, c2 = M.mk(10), M.mk(50)

@@ -4,6 +4,12 @@ use super::case::{Case, Form, case};
 use super::driver::run;
 
 const CASES: &[Case] = &[
+    case("a place that a patch writes twice is one holder")
+        .v1("function M.f() return 'v1' end
+            SAVED = M.f")
+        .chunk("function M.f() return 'v2' end\nfunction M.f() return 'v3' end")
+        .says("1 function, 2 holders")
+        .gives("M.f(), SAVED()", "v3 v3"),
     case("a handler table and a function that was registered once")
         .v1("local H, R, CALLS = {}, {}, 0
             local function reg(name, f) CALLS = CALLS + 1 R[name] = f end

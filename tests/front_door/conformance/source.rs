@@ -116,6 +116,31 @@ const CASES: &[Case] = &[
         .gives("M.f()", "1 v2")
         .gives("M.g()", "1")
         .silent("restart"),
+    case("new locals that share the values of one expression")
+        .v1("CALLS = 0
+            function values(...) CALLS = CALLS + 1 return ... end
+            function M.f() return 'v1' end")
+        .edit(
+            "function M.f() return 'v1' end",
+            "local a, b = values(1, 2)
+            local c, d, e = values(3, 'unseen'), values(4, 5)
+            local f, g, h = function() return 6 end, values(7)
+            local i, j = 8
+            local k, l = ...
+            function M.f() return a, b, c, d, e, f(), g, h, i, j, k, l end",
+        )
+        .gives("M.f()", "1 2 3 4 5 6 7 nil 8 nil nil nil")
+        .gives("CALLS", "4"),
+    case("a local more for the values of one expression")
+        .v1("local a = (function(...) return ... end)(1, 2)
+            function values(...) return ... end
+            local p = values(1, 2)
+            function M.set(x) p = x end
+            function M.f() return p end")
+        .run("M.set(10)")
+        .edit("local p = values(1, 2)", "local p, q = values(1, 2)")
+        .also("return p end", "return p, q end")
+        .gives("M.f()", "10 2"),
     case("a top level statement that changed needs a restart")
         .v1("COUNT = (COUNT or 0) + 1
             function M.f() return 'v1' end")
