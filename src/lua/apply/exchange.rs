@@ -25,7 +25,7 @@ use crate::lua::switch::{Journal, Lists};
 use crate::lua::values::Slot;
 
 /// Tables that are ours while patches are applied: the walk passes them over.
-const OWN: &[Slot] = &[Slot::Mains, Slot::Work, Slot::Joins, Slot::Undo];
+const OWN: &[Slot] = &[Slot::Mains, Slot::Work, Slot::Joins, Slot::Undo, Slot::InFlight];
 
 /// What a walk over a service's heap has to know.
 pub fn scope(context: &Context) -> Scope<'static> {

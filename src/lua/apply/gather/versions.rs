@@ -193,7 +193,10 @@ unsafe fn patched_joins(
         .map(|u| String::from_utf8_lossy(&u.name).into_owned())
         .collect();
     let join = |binding: Option<Binding>| match binding {
-        Some(Binding::Main(number)) => Join::Outer(number),
+        Some(Binding::Main(number)) => match own.iter().position(|name| name == "_ENV") {
+            Some(place) => Join::Own(place),
+            None => Join::Outer(number),
+        },
         Some(Binding::Local(variable)) if variable.function == after.base => Join::Variable(variable.local, None),
         Some(Binding::Local(variable)) => match own.iter().position(|name| *name == after.name(variable)) {
             Some(place) => Join::Own(place),
