@@ -241,8 +241,9 @@ impl Files {
 
     /// Notes that a function (of a patch, say) has taken the place of a file's function, or of another that had done so.
     pub fn stand_in(&mut self, new: Origin, old: Origin) {
-        let stands_for = self.stands_for.get(&old).copied().unwrap_or(old);
-        if self.activation(stands_for.file).is_some() {
+        let same = self.alike(old).into_iter().map(|origin| self.stands_for(origin));
+        let mut known = [self.stands_for(old)].into_iter().chain(same);
+        if let Some(stands_for) = known.find(|origin| self.activation(origin.file).is_some()) {
             self.stands_for.insert(new, stands_for);
         }
     }
@@ -290,12 +291,17 @@ impl Files {
 
     /// A function and those of other texts that are the same.
     pub fn alike(&self, function: Origin) -> Vec<Origin> {
-        self.alike.get(&function).map_or_else(|| vec![function], |class| self.classes[*class].clone())
+        self.alike
+            .get(&function)
+            .map_or_else(|| vec![function], |class| self.classes[*class].clone())
     }
 
     /// Functions of other texts that are the same as one of a text.
     pub fn alike_to_some(&self, file: usize) -> Vec<Origin> {
-        let classes = self.classes.iter().filter(|class| class.iter().any(|member| member.file == file));
+        let classes = self
+            .classes
+            .iter()
+            .filter(|class| class.iter().any(|member| member.file == file));
         classes.flatten().copied().collect()
     }
 

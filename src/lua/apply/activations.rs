@@ -92,14 +92,35 @@ impl Activations {
 
     /// Which of some closures share a variable that none of them has yet.
     pub fn sharing(&self, users: Vec<usize>) -> Sharing {
-        let roots: Vec<usize> = users.iter().map(|user| self.root(*user)).collect::<BTreeSet<usize>>().into_iter().collect();
-        let mut common = roots.first().and_then(|root| self.marks.get(root)).cloned().unwrap_or_default();
-        common.retain(|mark| roots.iter().all(|root| self.marks.get(root).is_some_and(|marks| marks.contains(mark))));
+        let roots: Vec<usize> = users
+            .iter()
+            .map(|user| self.root(*user))
+            .collect::<BTreeSet<usize>>()
+            .into_iter()
+            .collect();
+        let mut common = roots
+            .first()
+            .and_then(|root| self.marks.get(root))
+            .cloned()
+            .unwrap_or_default();
+        common.retain(|mark| {
+            roots
+                .iter()
+                .all(|root| self.marks.get(root).is_some_and(|marks| marks.contains(mark)))
+        });
         if roots.len() <= 1 || !common.is_empty() {
             return Sharing::Own;
         }
-        let rivals = |one: &usize| roots.iter().filter(|other| *other > one && !self.apart(*one, **other)).count();
-        let (pairs, doubts) = (roots.len() * (roots.len() - 1) / 2, roots.iter().map(rivals).sum::<usize>());
+        let rivals = |one: &usize| {
+            roots
+                .iter()
+                .filter(|other| *other > one && !self.apart(*one, **other))
+                .count()
+        };
+        let (pairs, doubts) = (
+            roots.len() * (roots.len() - 1) / 2,
+            roots.iter().map(rivals).sum::<usize>(),
+        );
         let mut functions = HashSet::new();
         let one_of_each = users.iter().all(|user| functions.insert(self.functions.get(user)));
         match doubts {

@@ -320,7 +320,8 @@ impl<'a> Maker<'a> {
         for closure in 0..self.exchange.survey.closures.len() {
             ffi::lua_rawgeti(l, self.tables.found, self.exchange.survey.closures[closure].place);
             let origin = self.context.files.borrow_mut().origin(l, -1);
-            let number = origin.and_then(|origin| *numbers.entry(origin).or_insert_with(|| self.number_in(swap, origin)));
+            let number =
+                origin.and_then(|origin| *numbers.entry(origin).or_insert_with(|| self.number_in(swap, origin)));
             if let Some(number) = number {
                 found.functions.insert(closure, number);
                 for (upvalue, binding) in (1..).zip(side.code.bindings(number)) {
@@ -363,7 +364,9 @@ unsafe fn old_function(l: *mut lua_State, swap: &Swap, around: usize) -> Result<
     let (mut was, mut is) = (swap.old.function, swap.new.function);
     while is != around {
         let parents = (old.code.functions[was].parent, new.code.functions[is].parent);
-        let (Some(before), Some(now)) = parents else { return Ok(None) };
+        let (Some(before), Some(now)) = parents else {
+            return Ok(None);
+        };
         (was, is) = (before, now);
     }
     Ok(Some(was))

@@ -43,36 +43,76 @@ impl Read {
     }
 
     fn side(&self) -> Side<'_> {
-        Side { outline: &self.outline, code: &self.code, base: 0 }
+        Side {
+            outline: &self.outline,
+            code: &self.code,
+            base: 0,
+        }
     }
 }
 
 fn load(lua: &Lua, text: &[u8]) -> mlua::Result<Function> {
-    lua.load(text).set_name("@dir/x.lua").set_mode(ChunkMode::Text).into_function()
+    lua.load(text)
+        .set_name("@dir/x.lua")
+        .set_mode(ChunkMode::Text)
+        .into_function()
 }
 
 /// Compares two texts and looks whether the plan can be what it says.
 fn examine(lua: &Lua, old: &Read, new: &Read) {
-    let names = Names { old: "old.lua", new: "new.lua" };
+    let names = Names {
+        old: "old.lua",
+        new: "new.lua",
+    };
     let revision = plan(old.side(), new.side(), &new.text, names);
-    let shown = || format!("{}\n-----\n{}", String::from_utf8_lossy(&old.text), String::from_utf8_lossy(&new.text));
+    let shown = || {
+        format!(
+            "{}\n-----\n{}",
+            String::from_utf8_lossy(&old.text),
+            String::from_utf8_lossy(&new.text)
+        )
+    };
     if let Err(error) = load(lua, &revision.program.text) {
-        panic!("{error} in the program\n{}\n-----\n{}", String::from_utf8_lossy(&revision.program.text), shown());
+        panic!(
+            "{error} in the program\n{}\n-----\n{}",
+            String::from_utf8_lossy(&revision.program.text),
+            shown()
+        );
     }
     let functions = |side: &Read| side.outline.functions.len();
-    assert!(revision.program.functions.iter().all(|number| *number < functions(new)), "{}", shown());
+    assert!(
+        revision.program.functions.iter().all(|number| *number < functions(new)),
+        "{}",
+        shown()
+    );
     comparison(&revision.comparison, old, new, &shown);
     let local = |side: &Read, number: usize| number < side.code.functions[0].locals.len();
-    assert!(revision.added.iter().all(|(number, _)| local(new, *number)), "{}", shown());
-    assert!(revision.dropped.iter().all(|(number, _)| local(old, *number)), "{}", shown());
-    assert!(revision.literals.iter().all(|literal| local(new, literal.local)), "{}", shown());
+    assert!(
+        revision.added.iter().all(|(number, _)| local(new, *number)),
+        "{}",
+        shown()
+    );
+    assert!(
+        revision.dropped.iter().all(|(number, _)| local(old, *number)),
+        "{}",
+        shown()
+    );
+    assert!(
+        revision.literals.iter().all(|literal| local(new, literal.local)),
+        "{}",
+        shown()
+    );
 }
 
 fn comparison(comparison: &Comparison, old: &Read, new: &Read, shown: &dyn Fn() -> String) {
     let (mut of_old, mut of_new) = (HashSet::new(), HashSet::new());
     for pair in &comparison.pairs {
         let (was, is) = (&old.code.functions[pair.old], &new.code.functions[pair.new]);
-        assert!(of_old.insert(pair.old) && of_new.insert(pair.new), "one partner each\n{}", shown());
+        assert!(
+            of_old.insert(pair.old) && of_new.insert(pair.new),
+            "one partner each\n{}",
+            shown()
+        );
         assert!(pair.changed || !pair.own_changed, "{}", shown());
         let joins = if pair.changed { is.upvalues.len() } else { 0 };
         assert_eq!(pair.joins.len(), joins, "{}", shown());
@@ -95,13 +135,29 @@ fn comparison(comparison: &Comparison, old: &Read, new: &Read, shown: &dyn Fn() 
         assert!(exists(new, *now) && exists(old, *before), "{}", shown());
     }
     let befores: HashSet<&Declaration> = comparison.variables.values().collect();
-    assert_eq!(befores.len(), comparison.variables.len(), "one new variable for an old one\n{}", shown());
-    assert!(comparison.added.iter().all(|function| !of_new.contains(function)), "{}", shown());
-    assert!(comparison.removed.iter().all(|function| !of_old.contains(function)), "{}", shown());
+    assert_eq!(
+        befores.len(),
+        comparison.variables.len(),
+        "one new variable for an old one\n{}",
+        shown()
+    );
+    assert!(
+        comparison.added.iter().all(|function| !of_new.contains(function)),
+        "{}",
+        shown()
+    );
+    assert!(
+        comparison.removed.iter().all(|function| !of_old.contains(function)),
+        "{}",
+        shown()
+    );
 }
 
 fn exists(side: &Read, variable: Declaration) -> bool {
-    side.code.functions.get(variable.function).is_some_and(|function| variable.local < function.locals.len())
+    side.code
+        .functions
+        .get(variable.function)
+        .is_some_and(|function| variable.local < function.locals.len())
 }
 
 /// Another version of a text: lines cut, doubled, exchanged or taken from another text, words changed, or bytes damaged.
@@ -146,10 +202,15 @@ fn renamed(rng: &mut fastrand::Rng, lines: &mut [Vec<u8>]) {
 #[test]
 fn any_two_texts_can_be_compared() {
     let (lua, mut rng) = (Lua::new(), chance());
-    let all: Vec<(String, Vec<u8>)> = sources::all().into_iter().filter(|(_, text)| text.len() < LARGEST).collect();
+    let all: Vec<(String, Vec<u8>)> = sources::all()
+        .into_iter()
+        .filter(|(_, text)| text.len() < LARGEST)
+        .collect();
     let mut compared = 0;
     for number in 0..all.len() {
-        let Some(old) = Read::new(&lua, &all[number].1) else { continue };
+        let Some(old) = Read::new(&lua, &all[number].1) else {
+            continue;
+        };
         for _ in 0..VERSIONS {
             let other = rng.usize(..all.len());
             let bytes = damaged(&mut rng, &all[number].1, &all[other].1);
@@ -172,17 +233,34 @@ fn a_text_is_as_itself() {
     for (name, text) in sources::all().into_iter().filter(|(_, text)| text.len() < LARGEST) {
         let Some(read) = Read::new(&lua, &text) else { continue };
         let revision = plan(read.side(), read.side(), &read.text, Names { old: &name, new: &name });
-        let Comparison { pairs, added, removed, .. } = &revision.comparison;
-        assert!(pairs.iter().all(|pair| !pair.changed) && added.is_empty() && removed.is_empty(), "{name}");
-        assert!(revision.program.text.is_empty() && revision.literals.is_empty(), "{name}");
-        assert!(revision.notes.is_empty() && revision.restarts.is_empty(), "{name}: {:?} {:?}", revision.notes, revision.restarts);
+        let Comparison {
+            pairs, added, removed, ..
+        } = &revision.comparison;
+        assert!(
+            pairs.iter().all(|pair| !pair.changed) && added.is_empty() && removed.is_empty(),
+            "{name}"
+        );
+        assert!(
+            revision.program.text.is_empty() && revision.literals.is_empty(),
+            "{name}"
+        );
+        assert!(
+            revision.notes.is_empty() && revision.restarts.is_empty(),
+            "{name}: {:?} {:?}",
+            revision.notes,
+            revision.restarts
+        );
     }
 }
 
 #[test]
 fn any_bytes_have_an_outline() {
     let mut rng = chance();
-    let all: Vec<Vec<u8>> = sources::all().into_iter().map(|(_, text)| text).filter(|text| text.len() < LARGEST).collect();
+    let all: Vec<Vec<u8>> = sources::all()
+        .into_iter()
+        .map(|(_, text)| text)
+        .filter(|text| text.len() < LARGEST)
+        .collect();
     for number in 0..all.len() {
         let other = rng.usize(..all.len());
         let mut bytes = damaged(&mut rng, &all[number], &all[other]);

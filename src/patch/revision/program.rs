@@ -165,9 +165,21 @@ fn initialisers(new: Side<'_>, text: &[u8], added: &[(usize, String)]) -> Vec<Pi
                     .unwrap_or_default();
                 pieces.push(Piece::statement(range.start + word..range.end));
             }
-            (Some((number, Statement { kind: Kind::Local { values, .. }, .. })), initial) => {
+            (
+                Some((
+                    number,
+                    Statement {
+                        kind: Kind::Local { values, .. },
+                        ..
+                    },
+                )),
+                initial,
+            ) => {
                 let of_statement: Vec<_> = variables.iter().filter(|(_, d)| d.statement == Some(number)).collect();
-                let place = of_statement.iter().position(|(other, _)| other == local).unwrap_or_default();
+                let place = of_statement
+                    .iter()
+                    .position(|(other, _)| other == local)
+                    .unwrap_or_default();
                 let several = of_statement.len() > values.len() && place + 1 >= values.len();
                 match (values.last(), initial) {
                     // The last expression gives values to all that are left.

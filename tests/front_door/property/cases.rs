@@ -31,7 +31,11 @@ impl Running {
         let project = Project::empty().service("main", MAIN).service("s", &whole(file));
         let mut node = project.start();
         node.wait_line("ready");
-        Running { project, node, drops: 0 }
+        Running {
+            project,
+            node,
+            drops: 0,
+        }
     }
 
     /// Drops a text; what is said of it.
@@ -77,7 +81,10 @@ fn which_of_several_share_a_new_local_is_not_guessed() {
     let mut it = Running::new(APART);
     it.ask("K = { M.mk(1, 2) } L = { M.mk(3, 4) }");
     let said = it.drop_text(&whole(SHARING));
-    assert!(said.contains("`n` is a new local, and which functions share it cannot be told"), "{said}");
+    assert!(
+        said.contains("`n` is a new local, and which functions share it cannot be told"),
+        "{said}"
+    );
     assert_eq!(it.ask("return K[1]() .. K[2]() .. L[1]() .. L[2]()"), "1234");
 }
 
@@ -88,17 +95,30 @@ fn functions_of_different_versions_share_a_new_local() {
             "function M.mk(a)\n{new}\nreturn function() a = a + 1 return {one} end, function() a = a + 1 return {two} end\nend\n"
         ))
     };
-    let mut it = Running::new("function M.mk(a)\n\nreturn function() a = a + 1 return 'x' end, function() a = a + 1 return 'y' end\nend\n");
+    let mut it = Running::new(
+        "function M.mk(a)\n\nreturn function() a = a + 1 return 'x' end, function() a = a + 1 return 'y' end\nend\n",
+    );
     it.ask("K = { M.mk(1) } L = { M.mk(5) }");
     // One of the two is of the first version still when the next one comes.
     it.applied(&file("'X'", "'y'", ""));
-    it.applied(&file("'X' .. n", "(function() n = n + 1 return n end)()", "local n = 10"));
-    assert_eq!(it.ask("return K[2]() .. ' ' .. K[1]() .. ' ' .. L[2]() .. ' ' .. L[1]()"), "11 X11 11 X11");
+    it.applied(&file(
+        "'X' .. n",
+        "(function() n = n + 1 return n end)()",
+        "local n = 10",
+    ));
+    assert_eq!(
+        it.ask("return K[2]() .. ' ' .. K[1]() .. ' ' .. L[2]() .. ' ' .. L[1]()"),
+        "11 X11 11 X11"
+    );
 }
 
 #[test]
 fn what_a_version_made_that_was_rolled_back_is_patched_again() {
-    let file = |made: &str, word: &str| whole(&format!("function M.mk(a)\nlocal w = '{word}'\nreturn function() return w .. {made} end\nend\n"));
+    let file = |made: &str, word: &str| {
+        whole(&format!(
+            "function M.mk(a)\nlocal w = '{word}'\nreturn function() return w .. {made} end\nend\n"
+        ))
+    };
     let mut it = Running::new("function M.mk(a)\nlocal w = 'v'\nreturn function() return w .. a end\nend\n");
     it.applied(&file("a", "w"));
     // This one is the same in both versions, only what makes it is not.
@@ -121,17 +141,25 @@ fn new_locals_that_one_call_gives_begin_as_the_file_says() {
 
 #[test]
 fn a_second_chunk_reaches_what_the_first_left_alone() {
-    let mut it = Running::new("function M.mk(a)\nreturn { x = function() return 'x' .. a end, y = function() return 'y' .. a end }\nend\n");
+    let mut it = Running::new(
+        "function M.mk(a)\nreturn { x = function() return 'x' .. a end, y = function() return 'y' .. a end }\nend\n",
+    );
     it.ask("K = M.mk(1)");
-    it.applied("function M.mk(a)\nreturn { x = function() return 'X' .. a end, y = function() return 'y' .. a end }\nend\n");
+    it.applied(
+        "function M.mk(a)\nreturn { x = function() return 'X' .. a end, y = function() return 'y' .. a end }\nend\n",
+    );
     assert_eq!(it.ask("return K.x() .. K.y()"), "X1y1");
-    it.applied("function M.mk(a)\nreturn { x = function() return 'X' .. a end, y = function() return 'Y' .. a end }\nend\n");
+    it.applied(
+        "function M.mk(a)\nreturn { x = function() return 'X' .. a end, y = function() return 'Y' .. a end }\nend\n",
+    );
     assert_eq!(it.ask("return K.x() .. K.y()"), "X1Y1");
 }
 
 #[test]
 fn what_a_chunk_made_that_was_rolled_back_is_patched_again() {
-    let chunk = |word: &str, made: &str| format!("function M.mk(a)\nlocal w = '{word}'\nreturn function() return w .. {made} end\nend\n");
+    let chunk = |word: &str, made: &str| {
+        format!("function M.mk(a)\nlocal w = '{word}'\nreturn function() return w .. {made} end\nend\n")
+    };
     let mut it = Running::new(&chunk("v", "a"));
     it.applied(&chunk("w", "a"));
     it.ask("K = M.mk(1)");
@@ -142,10 +170,27 @@ fn what_a_chunk_made_that_was_rolled_back_is_patched_again() {
 
 #[test]
 fn a_source_patch_reaches_what_a_chunk_left_alone() {
-    let file = |word: &str, made: &str| format!("function M.mk(a)\nlocal w = '{word}'\nreturn function() return w .. {made} end\nend\n");
+    let file = |word: &str, made: &str| {
+        format!("function M.mk(a)\nlocal w = '{word}'\nreturn function() return w .. {made} end\nend\n")
+    };
     let mut it = Running::new(&file("v", "a"));
     it.applied(&file("w", "a"));
     it.ask("K = M.mk(1)");
     it.applied(&whole(&file("w", "'new' .. a")));
     assert_eq!(it.ask("return K()"), "wnew1");
+}
+
+#[test]
+fn a_source_patch_reaches_what_the_second_of_two_chunks_has_changed() {
+    let file = |first: &str, second: &str| {
+        format!(
+            "function M.mk(a)\nreturn {{ x = function() return {first} .. a end, y = function() return {second} .. a end }}\nend\n"
+        )
+    };
+    let mut it = Running::new(&file("'x'", "'y'"));
+    it.ask("K = M.mk(1)");
+    it.applied(&file("'X'", "'y'"));
+    it.applied(&file("'X'", "'Y'"));
+    it.applied(&whole(&file("'X'", "'source'")));
+    assert_eq!(it.ask("return K.x() .. K.y()"), "X1source1");
 }

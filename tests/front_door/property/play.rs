@@ -18,8 +18,12 @@ const REFUSALS: &[&str] = &[
     "nothing that is alive has its variable",
     "could be several",
     "which has run already, and its value is not a literal",
+    "is a variable that the patched function does not have",
     "closures of `",
 ];
+
+/// How many are patched at once.
+const AT_ONCE: usize = 8;
 
 /// One service and what happened to it.
 struct Case {
@@ -60,15 +64,15 @@ pub struct Run {
     counts: BTreeMap<String, usize>,
     probes: usize,
     errors: usize,
-    /// Functions are patched alone, too.
-    chunks: bool,
 }
 
 impl Run {
     /// Starts a service for each seed and lets it get some state.
     pub fn start(seeds: Range<u64>) -> Run {
         let project = Project::empty()
-            .set("node", "threads", "2")
+            // The machine may be busy.
+            .set("hotfix", "time_limit", "\"60s\"")
+            .set("hotfix", "in_flight_wait", "\"60s\"")
             .file("lualib/observe.lua", include_str!("observe.lua"))
             .service("main", include_str!("driver.lua"));
         let mut node = project.start();
@@ -83,7 +87,6 @@ impl Run {
             counts: BTreeMap::new(),
             probes: 0,
             errors: 0,
-            chunks: std::env::var_os("HOTLUA_CHUNKS").is_some(),
         };
         for seed in seeds {
             run.begin(seed);
@@ -100,21 +103,37 @@ impl Run {
         self.ask(&format!("\"play\",\"{name}\",{}", rng.u32(..)));
         let story = format!("--- version 0\n{}", text(&now));
         let next = now.next;
-        self.cases.push(Case { seed, rng, name, now, next, before: Vec::new(), story, step: Step::Rollback, chunked: false, failed: false });
+        self.cases.push(Case {
+            seed,
+            rng,
+            name,
+            now,
+            next,
+            before: Vec::new(),
+            story,
+            step: Step::Rollback,
+            chunked: false,
+            failed: false,
+        });
     }
 
     fn ask(&mut self, arguments: &str) -> String {
         self.console.call(".driver", arguments)
     }
 
-    /// One patch or rollback for every service, all at once, then everything is compared.
+    /// One patch or rollback for every service, some at once, then they are compared.
     pub fn round(&mut self, round: usize) {
-        let mark = self.node.mark();
-        for number in 0..self.cases.len() {
-            self.begin_step(number, round);
-        }
-        for number in 0..self.cases.len() {
-            if !self.cases[number].failed {
+        let numbers: Vec<usize> = (0..self.cases.len()).collect();
+        for some in numbers.chunks(AT_ONCE) {
+            let mark = self.node.mark();
+            for &number in some {
+                self.begin_step(number, round);
+            }
+            for &number in some
+                .iter()
+                .filter(|number| !self.cases[**number].failed)
+                .collect::<Vec<_>>()
+            {
                 self.end_step(number, round, mark);
             }
         }
@@ -126,7 +145,11 @@ impl Run {
             return;
         }
         let name = case.name.clone();
-        let chunk = if self.chunks && case.rng.u8(..5) == 0 { edit::one_function(&case.now, case.next, &mut case.rng) } else { None };
+        let chunk = if case.rng.u8(..5) == 0 {
+            edit::one_function(&case.now, case.next, &mut case.rng)
+        } else {
+            None
+        };
         let rollback = !case.before.is_empty() && case.rng.u8(..4) == 0;
         let revert = !case.chunked && !case.before.is_empty() && case.rng.u8(..8) == 0;
         case.step = if rollback {
@@ -137,8 +160,15 @@ impl Run {
             case.chunked = true;
             Step::Chunk(text, new)
         } else {
-            let from = if revert { &case.before[case.rng.usize(..case.before.len())] } else { &case.now };
-            let mut new = Service { next: case.next, ..from.clone() };
+            let from = if revert {
+                &case.before[case.rng.usize(..case.before.len())]
+            } else {
+                &case.now
+            };
+            let mut new = Service {
+                next: case.next,
+                ..from.clone()
+            };
             let edits = match revert {
                 true => vec!["an earlier version again".to_owned()],
                 false => edit::random(&mut new, &mut case.rng),
@@ -164,14 +194,20 @@ impl Run {
             Step::Patch(_) | Step::Chunk(..) => self.node.wait_summary(mark, &format!("{name}/r{round}.lua")),
             Step::Rollback => {
                 let reply = self.console.cmd(&format!("rollback {name}"));
-                format!("{}: {}", if reply.ok { "rolled back" } else { "rejected" }, reply.text())
+                format!(
+                    "{}: {}",
+                    if reply.ok { "rolled back" } else { "rejected" },
+                    reply.text()
+                )
             }
         };
         let case = &mut self.cases[number];
         let _ = writeln!(case.story, "--- round {round} said: {said}");
         let outcome = said.split([':', ' ']).next().unwrap_or_default().to_owned();
         match (std::mem::replace(&mut case.step, Step::Rollback), outcome.as_str()) {
-            (Step::Patch(new) | Step::Chunk(_, new), "applied") => case.before.push(std::mem::replace(&mut case.now, new)),
+            (Step::Patch(new) | Step::Chunk(_, new), "applied") => {
+                case.before.push(std::mem::replace(&mut case.now, new))
+            }
             (Step::Patch(new), "had" | "unchanged") => case.now = new,
             (Step::Rollback, "rolled") => case.now = case.before.pop().unwrap_or_else(|| case.now.clone()),
             (_, "rejected" | "failed") => {
@@ -198,7 +234,10 @@ impl Run {
         self.probes += probes.parse::<usize>().unwrap_or(0);
         self.errors += errors.parse::<usize>().unwrap_or(0);
         if different != "0" {
-            return self.fail(number, &format!("{different} answers differ:\n{}", what.replace("\\n", "\n")));
+            return self.fail(
+                number,
+                &format!("{different} answers differ:\n{}", what.replace("\\n", "\n")),
+            );
         }
         let seed = self.cases[number].rng.u32(..);
         self.ask(&format!("\"play\",\"{name}\",{seed}"));
@@ -213,16 +252,39 @@ impl Run {
 
     /// What came out; fails with the first cases that failed.
     pub fn finish(self) {
-        let Run { cases, failures, counts, probes, errors, node, .. } = self;
+        let Run {
+            cases,
+            failures,
+            counts,
+            probes,
+            errors,
+            node,
+            ..
+        } = self;
         // What it printed would hide what is told.
         drop(node);
-        let summary = format!("{} services, {probes} probes ({errors} errors): {counts:?}", cases.len());
+        let summary = format!(
+            "{} services, {probes} probes ({errors} errors): {counts:?}",
+            cases.len()
+        );
         println!("{summary}");
-        let shown = failures.iter().take(if std::env::var_os("HOTLUA_SEED").is_some() { 50 } else { 3 }).map(String::as_str).collect::<Vec<_>>().join("\n");
+        let shown = failures
+            .iter()
+            .take(if std::env::var_os("HOTLUA_SEED").is_some() {
+                50
+            } else {
+                3
+            })
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n");
         let seeds: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
         assert!(failures.is_empty(), "{shown}\n{summary}\n{}", seeds.join("\n"));
         let count = |what: &str| counts.get(what).copied().unwrap_or_default();
-        assert!(cases.len() < 20 || count("rejected") * 8 <= count("applied"), "too many refusals: {summary}");
+        assert!(
+            cases.len() < 20 || (count("rejected") + count("failed")) * 12 <= count("applied"),
+            "too many refusals: {summary}"
+        );
         assert!(errors * 20 <= probes, "too many probes that only fail: {summary}");
     }
 }
