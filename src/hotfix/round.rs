@@ -14,7 +14,9 @@ use crate::patch::outcome::{InstanceReport, Status};
 
 /// How long an instance may take to come to an order before the others are told without it.
 const QUIET: Duration = Duration::from_secs(2);
-/// How far beyond its limit an order may run: what it does around the patch's own code has no limit of its own.
+/// How long an instance may take for what it does around the patch's own code: the larger its heap, the longer.
+const OWN_WORK: Duration = Duration::from_secs(30);
+/// How far beyond its limit anything may go: it is not stopped to the millisecond.
 const MARGIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether anybody is still to be waited for.
 const TICK: Duration = Duration::from_millis(50);
@@ -162,7 +164,8 @@ impl Errand<'_> {
         let beyond = |since: Instant, limit: Duration| Some(since.elapsed()).filter(|time| *time >= limit + MARGIN);
         match self.progress.stage() {
             _ if !self.instance.mailbox.is_open() => Some(Trouble::Ended),
-            Stage::Running(since) => beyond(since, limits.time_limit).map(Trouble::Stuck),
+            Stage::Working(since) => beyond(since, OWN_WORK).map(Trouble::Stuck),
+            Stage::Running(since) => beyond(since, limits.time_limit.max(QUIET - MARGIN)).map(Trouble::Stuck),
             Stage::Waiting(since) => beyond(since, limits.in_flight_wait).map(Trouble::Waits),
             Stage::Queued if self.posted.elapsed() < QUIET => None,
             // An order overtakes every message, so this is one that it was in when the order came.

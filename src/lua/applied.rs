@@ -65,6 +65,8 @@ pub struct Swap {
     pub activation: Option<usize>,
     /// Place (in the list of what was made) of the closure whose upvalues [`Join::Outer`] means; 0: the file's main function.
     pub outer: i64,
+    /// If it is a closure: the prototypes of the old one. Where several of them live it cannot be told which of them made what.
+    pub makers: Vec<Proto>,
 }
 
 /// What has to be known to take a patch back. Its objects lie in the patch's list in `Slot::Undo`.
@@ -85,6 +87,8 @@ pub struct Undo {
     pub data: u32,
     /// The files that got a new version.
     pub revisions: Vec<Revised>,
+    /// What was known of outdated functions before.
+    pub outdated: Vec<(Origin, Option<Origin>)>,
 }
 
 /// One closure that was replaced: places in the patch's list.

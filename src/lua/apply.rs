@@ -34,6 +34,7 @@ use mlua::ffi::lua_State;
 
 use crate::lua::changes::Changes;
 use crate::lua::context::Context;
+use crate::lua::files::Origin;
 use crate::lua::heap::record::Snapshot;
 use crate::lua::switch::Journal;
 use crate::lua::variables::Cell;
@@ -87,6 +88,8 @@ struct Work<'a> {
     began: Instant,
     programs: Vec<Program>,
     revisions: Vec<Revising>,
+    /// What was known of functions that are outdated now.
+    outdated: Vec<(Origin, Option<Origin>)>,
     /// Variables of a file that are back.
     returned: Vec<(usize, Cell)>,
     /// Literals that were updated.
@@ -202,6 +205,7 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         began: Instant::now(),
         programs: Vec::new(),
         revisions: Vec::new(),
+        outdated: Vec::new(),
         returned: Vec::new(),
         literals: Vec::new(),
         slots: Slots::default(),

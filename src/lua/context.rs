@@ -24,6 +24,7 @@ use crate::lua::host::Host;
 
 use crate::lua::memory::Memory;
 use crate::lua::parent::Parent;
+use crate::patch::order::Progress;
 
 /// Whom a coroutine has to answer.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +102,8 @@ pub struct Context {
     pub script: Cell<Option<usize>>,
     /// What is remembered of the patches that are live here.
     pub applied: Applied,
+    /// Where it is told how far the order is that is carried out just now.
+    pub progress: RefCell<Option<Arc<Progress>>>,
     /// The standing patches were looked at.
     pub caught_up: Cell<bool>,
     text: UnsafeCell<String>,
@@ -155,6 +158,7 @@ impl Context {
             trial: RefCell::new(None),
             script: Cell::new(None),
             applied: Applied::default(),
+            progress: RefCell::default(),
             caught_up: Cell::new(false),
             text: UnsafeCell::default(),
         }
@@ -180,6 +184,13 @@ impl Context {
     pub fn end(&self) {
         if !self.ending.replace(true) {
             info!(handle = self.handle().0, "KILL self");
+        }
+    }
+
+    /// Tells that a patch's own code begins to run, or has come back.
+    pub fn tell_progress(&self, runs: bool) {
+        if let Some(progress) = &*self.progress.borrow() {
+            if runs { progress.run() } else { progress.begin() }
         }
     }
 

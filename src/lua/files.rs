@@ -69,6 +69,8 @@ pub struct Files {
     versions: HashMap<usize, Vec<usize>>,
     /// A patch's functions that stand for a file's: newest first to be asked.
     stands_for: BTreeMap<Origin, Origin>,
+    /// Functions that were replaced, and what runs in their places: old bodies may be in the middle of them still.
+    outdated: BTreeMap<Origin, Origin>,
     /// Functions that are the same in several texts: their numbers in `classes`.
     alike: HashMap<Origin, usize>,
     classes: Vec<Vec<Origin>>,
@@ -246,6 +248,41 @@ impl Files {
         if let Some(stands_for) = known.find(|origin| self.activation(origin.file).is_some()) {
             self.stands_for.insert(new, stands_for);
         }
+    }
+
+    /// Notes that another function runs in the place of one, and of all that were in that place before. What was known of them is returned.
+    pub fn outdate(&mut self, was: Origin, now: Origin) -> Vec<(Origin, Option<Origin>)> {
+        let mut before: Vec<(Origin, Option<Origin>)> = self
+            .outdated
+            .iter()
+            .filter(|(_, place)| **place == was)
+            .map(|(old, place)| (*old, Some(*place)))
+            .collect();
+        before.push((was, self.outdated.get(&was).copied()));
+        before.retain(|(old, _)| *old != now);
+        for (old, _) in &before {
+            self.outdated.insert(*old, now);
+        }
+        before
+    }
+
+    /// Takes [`Files::outdate`] back.
+    pub fn restore(&mut self, before: &[(Origin, Option<Origin>)]) {
+        for (old, place) in before.iter().rev() {
+            match place {
+                Some(place) => self.outdated.insert(*old, *place),
+                None => self.outdated.remove(old),
+            };
+        }
+    }
+
+    /// Functions that were in a function's place before.
+    pub fn outdated_by(&self, now: Origin) -> Vec<Origin> {
+        self.outdated
+            .iter()
+            .filter(|(_, place)| **place == now)
+            .map(|(old, _)| *old)
+            .collect()
     }
 
     /// Notes what a function stands for again.

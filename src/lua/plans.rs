@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mlua::ffi::lua_State;
 use parking_lot::Mutex;
 
 use crate::lua::chunks::Chunk;
-use crate::patch::revision::Revision;
+use crate::patch::revision::{Names, Revision, plan};
 
 /// How many plans are kept: instances that start later may run older versions.
 const MOST: usize = 64;
@@ -21,22 +22,26 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// The plan for an old and a new version, made by `make` if it is not there.
+    /// The plan for an old and a new version.
     ///
     /// # Errors
-    /// Those of `make`.
-    pub fn plan(
-        &self,
-        old: &Chunk,
-        new: &Chunk,
-        make: impl FnOnce() -> Result<Revision, String>,
-    ) -> Result<Arc<Revision>, String> {
+    /// When the compiler's output for one of them makes no sense to us.
+    ///
+    /// # Safety
+    /// `l` is live, with room for a few values, inside a protected call.
+    pub unsafe fn between(&self, l: *mut lua_State, old: &Chunk, new: &Chunk) -> Result<Arc<Revision>, String> {
         let name = |chunk: &Chunk| (chunk.label.clone(), chunk.sha256.clone());
         let key = (name(old), name(new));
         if let Some(plan) = self.made.lock().get(&key) {
             return Ok(plan.clone());
         }
-        let plan = Arc::new(make()?);
+        let names = Names {
+            old: &old.label,
+            new: &new.label,
+        };
+        // SAFETY: see above.
+        let (was, is) = unsafe { (old.side(l)?, new.side(l)?) };
+        let plan = Arc::new(plan(was, is, &new.text, names));
         let mut made = self.made.lock();
         if made.len() >= MOST {
             made.clear();

@@ -117,7 +117,10 @@ impl Service {
                 progress,
             } => {
                 progress.begin();
-                reply(roll_back(context, &rollback));
+                *context.progress.borrow_mut() = Some(progress);
+                let report = roll_back(context, &rollback);
+                *context.progress.borrow_mut() = None;
+                reply(report);
                 // SAFETY: the VM is open and idle between two messages. A patch's last will may have forked.
                 unsafe { scheduler::protected(context, scheduler::drain_queues) };
             }
@@ -131,7 +134,10 @@ impl Service {
     fn attempt(&mut self, waiting: Waiting) {
         let Some(context) = self.context.as_deref() else { return };
         let began = Instant::now();
-        let report = match apply::apply(context, &waiting.patch) {
+        *context.progress.borrow_mut() = Some(waiting.progress.clone());
+        let outcome = apply::apply(context, &waiting.patch);
+        *context.progress.borrow_mut() = None;
+        let report = match outcome {
             Outcome::Wait(_) if began < waiting.deadline => {
                 waiting.progress.wait();
                 let next = Instant::now() + RETRY.max(began.elapsed() * 10);

@@ -43,6 +43,16 @@ impl Side<'_> {
         body.declarations.iter().filter(|d| !d.folded).nth(place)
     }
 
+    /// Whether the end of the text sees a variable of it: it is declared in no block, and no later one has its name.
+    pub fn is_visible(&self, variable: Declaration) -> bool {
+        let outermost = |other: &Declaration| self.declared(*other).is_some_and(|declared| declared.outermost);
+        let mut later = self.variables(self.base).filter(|other| other.local > variable.local);
+        let name = self.name(variable);
+        variable.function == self.base
+            && outermost(&variable)
+            && !later.any(|other| outermost(&other) && self.name(other) == name)
+    }
+
     /// The place of a variable among those that the author declared in its function.
     fn ordinal(&self, at: Declaration) -> Option<usize> {
         let locals = &self.code.functions.get(at.function)?.locals;
@@ -242,7 +252,13 @@ impl Comparing<'_> {
     fn join(&self, own: &[Option<Binding>], new: usize, upvalue: usize, binding: Option<Binding>) -> Join {
         let variable = match binding {
             Some(Binding::Local(variable)) if self.is_inside(variable.function) => variable,
-            Some(_) => return self.outer(new, upvalue),
+            Some(around) => {
+                // Its own, which the program may have exchanged (an environment, say), before that of whoever is around.
+                let place = own
+                    .iter()
+                    .position(|before| self.is_same_variable(*before, Some(around)));
+                return place.map_or_else(|| self.outer(new, upvalue), Join::Own);
+            }
             None => return Join::Refused("its variables cannot be told apart".into()),
         };
         let name = self.new.name(variable);

@@ -63,6 +63,8 @@ pub enum Stage {
     #[default]
     Queued,
     /// The instance works on it, since then.
+    Working(Instant),
+    /// The author's own code runs, since then.
     Running(Instant),
     /// The order waits in the instance for a suspended old body to end, since then.
     Waiting(Instant),
@@ -71,6 +73,11 @@ pub enum Stage {
 impl Progress {
     /// The instance begins to work on the order, or goes on after a wait.
     pub fn begin(&self) {
+        *self.0.lock() = Stage::Working(Instant::now());
+    }
+
+    /// The author's own code begins to run; [`Progress::begin`] tells that it has come back.
+    pub fn run(&self) {
         *self.0.lock() = Stage::Running(Instant::now());
     }
 

@@ -66,7 +66,14 @@ pub struct Names<'a> {
 /// Makes the plan. Both codes were compiled from the whole files.
 pub fn plan(old: Side<'_>, new: Side<'_>, new_text: &[u8], names: Names<'_>) -> Revision {
     let comparison = compare(old, old.base, new, new.base, &|_, _| false);
-    let added = of_file(new, |variable| !comparison.variables.contains_key(&variable));
+    let declaring = program::declaring(new);
+    let of_statements: Vec<usize> = declaring
+        .iter()
+        .flat_map(|declaring| declaring.variables.iter().map(|(local, _)| *local))
+        .collect();
+    let is_new =
+        |variable: Variable| !comparison.variables.contains_key(&variable) && of_statements.contains(&variable.local);
+    let added = of_file(new, is_new);
     let kept: Vec<Variable> = comparison.variables.values().copied().collect();
     let dropped = of_file(old, |variable| !kept.contains(&variable));
     let mut notes = Vec::new();

@@ -93,7 +93,7 @@ fn whoever_has_begun_has_its_limits() {
         time_limit: Duration::ZERO,
         in_flight_wait: Duration::ZERO,
     };
-    std::thread::sleep(super::MARGIN);
+    std::thread::sleep(super::QUIET);
     assert!(matches!(running.trouble(none, long_ago), Some(Trouble::Stuck(_))));
     assert!(matches!(waiting.trouble(none, long_ago), Some(Trouble::Waits(_))));
     instance.mailbox.close();

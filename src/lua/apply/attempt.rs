@@ -206,6 +206,9 @@ impl Work<'_> {
             files.advance(revising.activation, revising.revision);
         }
         for group in &self.exchange.groups {
+            if let Some(old) = group.old {
+                self.outdated.extend(files.outdate(old, group.new));
+            }
             if let Some(old) = group.old
                 && self.revisions.is_empty()
             {
@@ -220,7 +223,7 @@ impl Work<'_> {
             self.is_too_large();
         }
         let outcome = self
-            .step(gather::foresee)
+            .step(gather::foresee::definitions)
             .and_then(|()| self.step(exchange))
             .and_then(|()| self.step(revise::literals));
         let outcome = outcome
@@ -319,7 +322,7 @@ unsafe fn exchange(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     let mut revisions = std::mem::take(&mut work.revisions);
     let gathered: Step = revisions
         .iter_mut()
-        .try_for_each(|revising| gather::from_revision(l, work.context, &mut work.exchange, revising));
+        .try_for_each(|revising| gather::versions::from_revision(l, work.context, &mut work.exchange, revising));
     work.revisions = revisions;
     gathered?;
     work.refused = true;
@@ -328,8 +331,8 @@ unsafe fn exchange(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         work.refused = false;
         return Ok(());
     }
-    gather::removed(l, work)?;
-    gather::hidden_literals(l, work)?;
+    gather::versions::removed(l, work)?;
+    gather::versions::hidden_literals(l, work)?;
     for place in [FOUND, MADE, JOURNAL, LIST] {
         get(l, place);
     }

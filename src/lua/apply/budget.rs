@@ -51,6 +51,7 @@ impl Run<'_> {
             .memory
             .set_limit(context.memory.used().saturating_add(limits.memory_limit));
         let hooks = self.watch_all(runner);
+        context.tell_progress(true);
         let mut results = 0;
         let arguments = self.args.len() as c_int;
         let ran = ffi::lua_resume(runner, context.main.get(), arguments, &mut results);
@@ -60,6 +61,7 @@ impl Run<'_> {
         context.memory.set_limit(limited);
         ffi::lua_closethread(runner, context.main.get());
         context.memory.set_limit(unlimited);
+        context.tell_progress(false);
         for Hooked {
             thread,
             hook,

@@ -57,6 +57,12 @@ pub struct Exchange {
     pub by_proto: FxHashMap<Proto, usize>,
     /// Prototypes whose closures are looked at, since they may have variables that others need.
     pub witnesses: FxHashSet<Proto>,
+    /// Functions that were in the places of others before: old bodies may be in the middle of them.
+    pub old_bodies: FxHashMap<Proto, Origin>,
+    /// How many closures of a prototype are replaced on their own.
+    pub replaced_alone: FxHashMap<Proto, u32>,
+    /// Numbers of groups whose closures stay, since it cannot be told which function made which of them.
+    pub left: FxHashSet<usize>,
     /// Functions that are gone from the new text: their names.
     pub removed: Vec<String>,
     /// Numbers in `removed`, by prototype.
@@ -102,6 +108,7 @@ impl Exchange {
                 .keys()
                 .copied()
                 .chain(self.witnesses.iter().copied())
+                .chain(self.old_bodies.keys().copied())
                 .collect(),
         };
         survey::find(l, tables.found, scope(context), &wanted, &mut self.survey);
@@ -114,6 +121,20 @@ impl Exchange {
             Some(direct) => Some(direct.group),
             None => self.swap_of(closure).map(|swap| swap.group),
         }
+    }
+
+    /// Whether it cannot be told which of several closures has made those that a swap is about.
+    pub fn is_ambiguous(&self, swap: &Swap) -> bool {
+        let alone: u32 = swap
+            .makers
+            .iter()
+            .filter_map(|proto| self.replaced_alone.get(proto))
+            .sum();
+        let others = self.survey.closures.iter().any(|closure| {
+            let of_makers = closure.proto.is_some_and(|proto| swap.makers.contains(&proto));
+            of_makers && !self.direct.contains_key(&closure.address)
+        });
+        alone > 1 || alone > 0 && others
     }
 
     /// How the closures of this one's prototype are exchanged, unless it is exchanged on its own.

@@ -1,19 +1,20 @@
-//! What is to be exchanged: functions that the patch's statements have put in place of others (or are going to), with what is nested in
-//! them, and functions that a new version of a file has instead of the old ones.
+//! What is to be exchanged: functions that the patch's statements have put in place of others, with what is nested in them; what a new
+//! version of a file has instead of the old one is gathered in [`versions`], what is only looked at beforehand in [`foresee`].
 
 #![allow(
     unsafe_op_in_unsafe_fn,
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+pub mod foresee;
+pub mod versions;
+
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
-use super::bind;
 use super::exchange::{Direct, Exchange};
-use super::revise::Revising;
 use super::{LIST, MADE, Step, Work, get};
 use crate::lua::applied::{Code, Swap};
 use crate::lua::changes::{Change, HOLDER, KEY, NOW, Place};
@@ -21,10 +22,10 @@ use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::Origin;
 use crate::lua::heap::record;
+use crate::lua::layout::Proto;
 use crate::lua::values;
-use crate::patch::bytecode::{Binding, Declaration};
-use crate::patch::compare::{Comparison, Join, compare};
-use crate::patch::syntax::{Kind, Value};
+use crate::patch::bytecode::Declaration;
+use crate::patch::compare::{Comparison, compare};
 
 /// Sorts what the patch's statements have changed: functions in place of others, which are to be carried to every holder, and values.
 pub unsafe fn from_changes(l: *mut lua_State, work: &mut Work<'_>) -> Step {
@@ -103,9 +104,27 @@ unsafe fn replace_one(
     ffi::lua_rawseti(l, top, new);
     work.exchange.direct.insert(address, Direct { group, new });
     match was {
-        Some(was) => nested(l, work.context, &mut work.exchange, was, now, new),
+        Some(was) => with_nested(l, work.context, &mut work.exchange, was, now, new),
         None => Ok(()),
     }
+}
+
+/// What a function made, and what those made that were in its place before it: old bodies may be in the middle of them still.
+unsafe fn with_nested(
+    l: *mut lua_State,
+    context: &Context,
+    exchange: &mut Exchange,
+    was: Origin,
+    now: Origin,
+    new: i64,
+) -> Step {
+    let earlier = context.files.borrow().outdated_by(was);
+    for old in earlier {
+        let protos = context.files.borrow_mut().protos(l, |origin| origin == old);
+        exchange.old_bodies.extend(protos);
+        nested(l, context, exchange, old, now, new)?;
+    }
+    nested(l, context, exchange, was, now, new)
 }
 
 /// A name for a function that its author gave none: the key, or the local, that it stands in.
@@ -155,13 +174,21 @@ pub unsafe fn nested(
     if before.code.functions[f].children.is_empty() {
         return Ok(());
     }
+    let same = context.files.borrow().alike(was);
+    let protos = context.files.borrow_mut().protos(l, |origin| same.contains(&origin));
+    let makers: Vec<Proto> = protos.into_iter().map(|(proto, _)| proto).collect();
+    for proto in &makers {
+        *exchange.replaced_alone.entry(*proto).or_default() += 1;
+    }
+    exchange.witnesses.extend(makers.iter().copied());
     // What lies outside of both: the file's variables, which the patch means by name.
-    let outside = |was: Declaration, is: Declaration| before.name(was) == after.name(is);
+    let outside = |was: Declaration, is: Declaration| before.name(was) == after.name(is) && before.is_visible(was);
     let comparison = compare(before, f, after, g, &outside);
     let swaps = Swaps {
         was: was.file,
         now: now.file,
         outer,
+        makers,
         before: &old_chunk,
         after: &new_chunk,
     };
@@ -185,6 +212,7 @@ struct Swaps<'a> {
     was: usize,
     now: usize,
     outer: i64,
+    makers: Vec<Proto>,
     before: &'a Arc<Chunk>,
     after: &'a Arc<Chunk>,
 }
@@ -235,278 +263,14 @@ impl Swaps<'_> {
                 joins: pair.joins.clone().into(),
                 activation: None,
                 outer: self.outer,
+                makers: self.makers.clone(),
             });
             let swap = exchange.swaps.len() - 1;
             exchange
                 .by_proto
                 .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
-            witness(l, context, exchange, swap);
+            versions::witness(l, context, exchange, swap);
         }
         Ok(())
     }
-}
-
-/// Where a variable has to be looked for, every function of the old text may be the one that has it.
-pub unsafe fn witness(l: *mut lua_State, context: &Context, exchange: &mut Exchange, swap: usize) {
-    let Swap { joins, version, .. } = &exchange.swaps[swap];
-    let looks = |join: &Join| matches!(join, Join::Elsewhere(_) | Join::Fresh(_) | Join::Variable(_, Some(_)));
-    if !joins.iter().any(looks) {
-        return;
-    }
-    let version = *version;
-    witnesses(l, context, exchange, version);
-}
-
-/// Every function of a text is looked at.
-unsafe fn witnesses(l: *mut lua_State, context: &Context, exchange: &mut Exchange, version: usize) {
-    let mut files = context.files.borrow_mut();
-    let mut of_text: Vec<Origin> = files.standing_for(version);
-    of_text.extend(files.alike_to_some(version));
-    let protos = files.protos(l, |origin| origin.file == version || of_text.contains(&origin));
-    exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
-}
-
-/// Literals of variables that are visible in a block of the file alone: whoever uses them has them.
-///
-/// # Errors
-/// When a text cannot be read.
-///
-/// # Safety
-/// As [`nested`].
-pub unsafe fn hidden_literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    for revising in &work.revisions {
-        let variables = bind::variables_of(l, work.context, revising.revision)?;
-        if revising
-            .plan
-            .literals
-            .iter()
-            .any(|literal| !literal.is_state && !variables.contains_key(&literal.local))
-        {
-            witnesses(l, work.context, &mut work.exchange, revising.old_version);
-        }
-    }
-    Ok(())
-}
-
-/// Every function of a new version that does something else than the old one's. A patch's function that stands for one of the old version
-/// is exchanged with it, if the new version has another one.
-///
-/// # Errors
-/// When a text cannot be compared.
-///
-/// # Safety
-/// As [`nested`].
-pub unsafe fn from_revision(
-    l: *mut lua_State,
-    context: &Context,
-    exchange: &mut Exchange,
-    revising: &mut Revising,
-) -> Step {
-    let (old, new) = (revising.old.clone(), revising.new.clone());
-    let before = old.side(l)?;
-    let after = new.side(l)?;
-    let plan = revising.plan.clone();
-    for pair in plan.comparison.pairs.iter().skip(1) {
-        let logical = Origin {
-            file: revising.old_version,
-            function: before.function(pair.old),
-        };
-        let now = Origin {
-            file: revising.revision,
-            function: after.function(pair.new),
-        };
-        if !pair.changed {
-            exchange.alike.push((logical, now));
-        }
-        let alike = context.files.borrow().alike(logical);
-        let actual = context.files.borrow().actual(logical);
-        for was in actual {
-            if !pair.changed {
-                revising.unchanged.push((was, logical, now));
-                continue;
-            }
-            let Some(mut old_code) = code(context, was) else {
-                continue;
-            };
-            let patched = context.files.borrow().activation(was.file).is_none() && !alike.contains(&was);
-            let joins: Arc<[Join]> = if patched {
-                revising.supersede(context, was);
-                patched_joins(l, &old_code, &new, pair.new)?
-            } else {
-                // The same code in whichever version: its upvalues have the same order.
-                old_code = Code {
-                    file: was.file,
-                    chunk: old.clone(),
-                    function: pair.old,
-                };
-                pair.joins.clone().into()
-            };
-            let mut files = context.files.borrow_mut();
-            let protos = files.protos(l, |origin| origin == was);
-            let Some(group) = exchange.group(&files, name_of(&new, now), Some(was), now) else {
-                continue;
-            };
-            drop(files);
-            let new_code = Code {
-                file: revising.revision,
-                chunk: new.clone(),
-                function: pair.new,
-            };
-            let version = if patched { was.file } else { revising.old_version };
-            exchange.swaps.push(Swap {
-                group,
-                old: old_code,
-                version,
-                new: new_code,
-                joins,
-                activation: Some(revising.activation),
-                outer: 0,
-            });
-            let swap = exchange.swaps.len() - 1;
-            exchange
-                .by_proto
-                .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
-            witness(l, context, exchange, swap);
-        }
-    }
-    Ok(())
-}
-
-fn name_of(chunk: &Chunk, origin: Origin) -> &str {
-    let function = origin.function.and_then(|number| chunk.outline.functions.get(number));
-    function.map_or("function", |function| {
-        if function.name.is_empty() {
-            &function.path
-        } else {
-            &function.name
-        }
-    })
-}
-
-/// Where the upvalues of a new version's function are found, when it takes the place of a patch's function: its file's variables by their
-/// declarations, what is around by name.
-unsafe fn patched_joins(
-    l: *mut lua_State,
-    old: &Code,
-    new: &Arc<Chunk>,
-    function: usize,
-) -> Result<Arc<[Join]>, String> {
-    let (before, after) = (old.chunk.side(l)?, new.side(l)?);
-    let own: Vec<String> = before.code.functions[old.function]
-        .upvalues
-        .iter()
-        .map(|u| String::from_utf8_lossy(&u.name).into_owned())
-        .collect();
-    let join = |binding: Option<Binding>| match binding {
-        Some(Binding::Main(number)) => Join::Outer(number),
-        Some(Binding::Local(variable)) if variable.function == after.base => Join::Variable(variable.local, None),
-        Some(Binding::Local(variable)) => match own.iter().position(|name| *name == after.name(variable)) {
-            Some(place) => Join::Own(place),
-            None => Join::Refused(format!(
-                "`{}` is a variable that the patched function does not have",
-                after.name(variable)
-            )),
-        },
-        None => Join::Refused("its variables cannot be told apart".into()),
-    };
-    Ok(after.code.bindings(function).into_iter().map(join).collect())
-}
-
-/// What the patch's statements are going to put in place of others, as far as that is seen without running them.
-pub unsafe fn foresee(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    get(l, super::SLOTS);
-    let list = ffi::lua_gettop(l);
-    for program in work.programs.clone() {
-        let chunk = match work.context.files.borrow().get(program.file) {
-            Some(file) => file.chunk.clone(),
-            None => continue,
-        };
-        for statement in &chunk.outline.bodies[0].statements {
-            match &statement.kind {
-                Kind::Function { target, function } => foresee_one(l, work, list, &program, &target.text, *function)?,
-                Kind::Assign { targets, values } => {
-                    for (target, value) in targets.iter().zip(values) {
-                        if let Value::Function(function) = value.value {
-                            foresee_one(l, work, list, &program, &target.text, function)?;
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    ffi::lua_settop(l, list - 1);
-    Ok(())
-}
-
-unsafe fn foresee_one(
-    l: *mut lua_State,
-    work: &mut Work<'_>,
-    list: c_int,
-    program: &super::Program,
-    target: &str,
-    function: usize,
-) -> Step {
-    let Some(at) = work.slots.names.iter().position(|name| name == target) else {
-        return Ok(());
-    };
-    let now = work.context.files.borrow().named(program.file, function);
-    record::push_noted(l, list, work.slots.all[at].at + 2);
-    let (is_function, address) = (
-        ffi::lua_type(l, -1) == ffi::LUA_TFUNCTION,
-        ffi::lua_topointer(l, -1) as usize,
-    );
-    let mut files = work.context.files.borrow_mut();
-    let was = files.origin(l, -1);
-    ffi::lua_settop(l, list);
-    let name = files.function(now).map_or(target, |function| &function.name).to_owned();
-    let Some(group) = work.exchange.group(&files, &name, was, now) else {
-        return Ok(());
-    };
-    drop(files);
-    if !is_function {
-        work.exchange.groups[group].holders += 1;
-        return Ok(());
-    }
-    work.exchange.direct.insert(address, Direct { group, new: 0 });
-    match was {
-        Some(was) => nested(l, work.context, &mut work.exchange, was, now, 0),
-        None => Ok(()),
-    }
-}
-
-/// Functions that the new version does not have any more are looked at, too, to tell who holds them; and those that could be several of
-/// the new ones, to refuse if they are alive.
-pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    for number in 0..work.revisions.len() {
-        let revising = &work.revisions[number];
-        let side = revising.old.side(l)?;
-        let (removed, doubtful) = (&revising.plan.comparison.removed, &revising.plan.comparison.doubtful);
-        for (functions, is_doubtful) in [(removed, false), (doubtful, true)] {
-            for &function in functions {
-                let logical = Origin {
-                    file: revising.old_version,
-                    function: side.function(function),
-                };
-                let mut files = work.context.files.borrow_mut();
-                let actual = files.actual(logical);
-                let protos = files.protos(l, |origin| actual.contains(&origin));
-                let name = name_of(&revising.old, logical).to_owned();
-                let exchange = &mut work.exchange;
-                if is_doubtful {
-                    exchange
-                        .doubtful
-                        .extend(protos.iter().map(|(proto, _)| (*proto, name.clone())));
-                } else {
-                    exchange.removed.push(name);
-                    let at = exchange.removed.len() - 1;
-                    exchange
-                        .removed_protos
-                        .extend(protos.iter().map(|(proto, _)| (*proto, at)));
-                }
-                exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
-            }
-        }
-    }
-    Ok(())
 }

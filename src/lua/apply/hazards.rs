@@ -119,10 +119,13 @@ pub fn tell_in_flight(work: &mut Work<'_>) {
     let mut places: BTreeMap<(String, i32), u32> = BTreeMap::new();
     let files = work.context.files.borrow();
     for frame in &work.exchange.survey.frames {
-        let Some(group) = work.exchange.group_of(frame.closure) else {
-            continue;
+        let proto = work.exchange.survey.closures[frame.closure].proto;
+        let earlier = proto.and_then(|proto| work.exchange.old_bodies.get(&proto)).copied();
+        let was = match work.exchange.group_of(frame.closure) {
+            Some(group) => work.exchange.groups[group].old,
+            None if earlier.is_some() => earlier,
+            None => continue,
         };
-        let was = work.exchange.groups[group].old;
         let file = was
             .and_then(|was| files.get(was.file))
             .map_or("?", |file| file.chunk.label.as_str());

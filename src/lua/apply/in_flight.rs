@@ -34,7 +34,9 @@ pub(super) unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     let list = ffi::lua_gettop(l);
     let mut frames = Vec::new();
     for frame in &exchange.survey.frames {
-        if exchange.group_of(frame.closure).is_none() {
+        let proto = exchange.survey.closures[frame.closure].proto;
+        let is_earlier = proto.is_some_and(|proto| exchange.old_bodies.contains_key(&proto));
+        if exchange.group_of(frame.closure).is_none() && !is_earlier {
             continue;
         }
         let place = work.context.applied.in_flight_length.get() + 1;
@@ -51,6 +53,12 @@ pub(super) unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         outer: kept.and_then(|kept| kept.get(&swap.outer)).copied().unwrap_or(0),
         ..swap.clone()
     });
+    // What an earlier patch would have put in the place of theirs is outdated, too.
+    for earlier in work.context.applied.in_flight.borrow_mut().iter_mut() {
+        earlier
+            .by_proto
+            .retain(|proto, _| !exchange.by_proto.contains_key(proto));
+    }
     if !frames.is_empty() {
         let swaps = swaps.collect();
         let watch = Watch {

@@ -65,6 +65,8 @@ impl<'a> Maker<'a> {
     pub unsafe fn make_all(&mut self, l: *mut lua_State) -> Result<(), String> {
         let top = ffi::lua_gettop(l);
         self.exchange.made = vec![0; self.exchange.survey.closures.len()];
+        let swaps = self.exchange.swaps.iter();
+        let ambiguous: Vec<bool> = swaps.map(|swap| self.exchange.is_ambiguous(swap)).collect();
         for closure in 0..self.exchange.survey.closures.len() {
             let found = self.exchange.survey.closures[closure];
             if let Some(direct) = self.exchange.direct.get(&found.address) {
@@ -73,7 +75,11 @@ impl<'a> Maker<'a> {
                 .proto
                 .and_then(|proto| self.exchange.by_proto.get(&proto).copied())
             {
-                self.exchange.made[closure] = self.make(l, closure, swap)?;
+                if ambiguous[swap] {
+                    self.exchange.left.insert(self.exchange.swaps[swap].group);
+                } else {
+                    self.exchange.made[closure] = self.make(l, closure, swap)?;
+                }
             }
             ffi::lua_settop(l, top);
         }

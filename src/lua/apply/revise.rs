@@ -11,18 +11,20 @@ use std::sync::Arc;
 use mlua::ffi::{self, lua_State};
 
 use super::bind::{self, Name, Unbound};
+use super::exchange::{Exchange, Tables};
 use super::slots::{Scope, push_literal};
-use super::{FOUND, FUNCTIONS, JOURNAL, Program, RETURNED, SLOTS, Step, Work, get};
+use super::{FOUND, FUNCTIONS, JOURNAL, Program, RETURNED, SLOTS, Step, Work, gather, get};
 use crate::lua::changes::push_marked;
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::{Kind, Origin};
 use crate::lua::functions::lua_functions;
 use crate::lua::heap::record;
+use crate::lua::heap::survey::Survey;
 use crate::lua::values;
-use crate::lua::variables::{self, Cell};
+use crate::lua::variables::{self, Cell, Variables};
 use crate::patch::bytecode::{Binding, Declaration};
-use crate::patch::revision::{Literal, Names, Revision};
+use crate::patch::revision::{Literal, Revision};
 use crate::patch::source::Source;
 use crate::patch::syntax::{Kind as Statement, Value, WholeFile};
 
@@ -108,18 +110,7 @@ unsafe fn compare(
     let Some(old) = context.files.borrow().get(old_version).map(|file| file.chunk.clone()) else {
         return Err("the file that runs is not known".into());
     };
-    let plan = context.host.plans.plan(&old, &new, || {
-        let names = Names {
-            old: &old.label,
-            new: &new.label,
-        };
-        Ok(crate::patch::revision::plan(
-            old.side(l)?,
-            new.side(l)?,
-            &new.text,
-            names,
-        ))
-    })?;
+    let plan = context.host.plans.between(l, &old, &new)?;
     let revision = context
         .files
         .borrow_mut()
@@ -145,7 +136,8 @@ unsafe fn compare(
             .find(|(dropped, _)| dropped == name)
             .map(|(_, cell)| *cell)
     };
-    let variables = variables::revised(l, activation, &plan, &had, find);
+    let mut variables = variables::revised(l, activation, &plan, &had, find);
+    find_needed(l, context, &plan, (activation, old_version, &old), &mut variables)?;
     context
         .applied
         .variables
@@ -298,7 +290,7 @@ pub unsafe fn literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
             let cell = match variables.get(&literal.local) {
                 Some(cell) => Some(*cell),
                 None if literal.is_state => None,
-                None => find_hidden(l, work, number, literal)?,
+                None => hidden(l, work, number, literal.old_local)?,
             };
             let note = match cell {
                 _ if literal.is_state => {
@@ -320,49 +312,120 @@ pub unsafe fn literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     Ok(())
 }
 
-/// The one cell of a variable that the file's end does not see, found with a function that uses it; `None` if there is none, or several.
-unsafe fn find_hidden(
-    l: *mut lua_State,
-    work: &Work<'_>,
-    number: usize,
-    literal: &Literal,
-) -> Result<Option<Cell>, String> {
+/// The cell of a variable that the end of a file does not see.
+unsafe fn hidden(l: *mut lua_State, work: &Work<'_>, number: usize, local: usize) -> Result<Option<Cell>, String> {
     let revising = &work.revisions[number];
-    let side = revising.old.side(l)?;
-    let wanted = Binding::Local(Declaration {
-        function: side.base,
-        local: literal.old_local,
-    });
     get(l, FOUND);
-    let list = ffi::lua_gettop(l);
-    let mut cells: HashMap<usize, (i64, i32)> = HashMap::new();
-    for closure in &work.exchange.survey.closures {
-        ffi::lua_settop(l, list);
-        ffi::lua_rawgeti(l, list, closure.place);
-        let mut files = work.context.files.borrow_mut();
-        let Some(origin) = files.origin(l, -1) else { continue };
-        let logical = files.stands_for(origin);
-        if logical.file != revising.old_version || files.activation(origin.file).is_none() {
-            continue;
-        }
-        let Some(function) = logical.function else { continue };
-        for (upvalue, binding) in (1..).zip(side.code.bindings(side.base + 1 + function)) {
-            if binding == Some(wanted) {
-                cells.insert(ffi::lua_upvalueid(l, -1, upvalue) as usize, (closure.place, upvalue));
+    let search = Search {
+        context: work.context,
+        survey: &work.exchange.survey,
+        list: ffi::lua_gettop(l),
+        activation: revising.activation,
+        version: revising.old_version,
+        chunk: &revising.old,
+    };
+    let cell = search.cell(l, local);
+    ffi::lua_pop(l, 1);
+    cell
+}
+
+/// What is looked through for variables that the end of a file does not see.
+struct Search<'a> {
+    context: &'a Context,
+    survey: &'a Survey,
+    /// Stack index of the survey's list.
+    list: i32,
+    activation: usize,
+    version: usize,
+    chunk: &'a Chunk,
+}
+
+impl Search<'_> {
+    /// The one cell of a variable (a number among the locals of the main function), found with a function that uses it and kept from now on;
+    /// `None` if there is none, or several.
+    unsafe fn cell(&self, l: *mut lua_State, local: usize) -> Result<Option<Cell>, String> {
+        let side = self.chunk.side(l)?;
+        let wanted = Binding::Local(Declaration {
+            function: side.base,
+            local,
+        });
+        let top = ffi::lua_gettop(l);
+        let mut cells: HashMap<usize, (i64, i32)> = HashMap::new();
+        for closure in &self.survey.closures {
+            ffi::lua_settop(l, top);
+            ffi::lua_rawgeti(l, self.list, closure.place);
+            let mut files = self.context.files.borrow_mut();
+            let Some(origin) = files.origin(l, -1) else { continue };
+            let in_version = files.alike(origin).into_iter().find(|alike| alike.file == self.version);
+            let Some(function) = in_version.and_then(|origin| origin.function) else {
+                continue;
+            };
+            for (upvalue, binding) in (1..).zip(side.code.bindings(side.base + 1 + function)) {
+                if binding == Some(wanted) {
+                    cells.insert(ffi::lua_upvalueid(l, -1, upvalue) as usize, (closure.place, upvalue));
+                }
             }
         }
+        ffi::lua_settop(l, top);
+        let mut found = cells.into_values();
+        let (Some((place, upvalue)), None) = (found.next(), found.next()) else {
+            return Ok(None);
+        };
+        ffi::lua_rawgeti(l, self.list, place);
+        let cell = variables::adopt(l, self.activation, -1, upvalue);
+        ffi::lua_settop(l, top);
+        Ok(Some(cell))
     }
-    ffi::lua_settop(l, list);
-    let mut found = cells.into_values();
-    let cell = match (found.next(), found.next()) {
-        (Some((place, upvalue)), None) => {
-            ffi::lua_rawgeti(l, list, place);
-            Some(variables::adopt(l, revising.activation, -1, upvalue))
-        }
-        _ => None,
+}
+
+/// Finds the variables of blocks alone that new functions mean.
+///
+/// # Errors
+/// Which one cannot be found.
+unsafe fn find_needed(
+    l: *mut lua_State,
+    context: &Context,
+    revision: &Revision,
+    old: (usize, usize, &Chunk),
+    variables: &mut Variables,
+) -> Step {
+    if revision.program.needs.is_empty() {
+        return Ok(());
+    }
+    let (activation, version, chunk) = old;
+    ffi::lua_newtable(l);
+    let list = ffi::lua_gettop(l);
+    let mut exchange = Exchange::default();
+    gather::versions::witnesses(l, context, &mut exchange, version);
+    exchange.look(
+        l,
+        context,
+        Tables {
+            found: list,
+            made: list,
+            journal: list,
+        },
+    );
+    let search = Search {
+        context,
+        survey: &exchange.survey,
+        list,
+        activation,
+        version,
+        chunk,
     };
+    for (name, local, old_local) in &revision.program.needs {
+        match search.cell(l, *old_local)? {
+            Some(cell) => variables.insert(*local, cell),
+            None => {
+                return Err(format!(
+                    "a new function means the variable `{name}` of a block, which cannot be found"
+                ));
+            }
+        };
+    }
     ffi::lua_settop(l, list - 1);
-    Ok(cell)
+    Ok(())
 }
 
 /// Updates one variable if it has the old literal still; whether it had.

@@ -104,6 +104,7 @@ pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         spots,
         literals: work.literals.clone(),
         data: work.report.values.saturating_sub(functions),
+        outdated: work.outdated.clone(),
         revisions: work.revisions.iter().map(|revising| revised(work, revising)).collect(),
     };
     values::slot(l, Slot::Undo);
@@ -480,12 +481,13 @@ unsafe fn restore_version(l: *mut lua_State, context: &Context, exchange: &mut E
             joins: pair.joins.clone().into(),
             activation: Some(revised.activation),
             outer: 0,
+            makers: Vec::new(),
         });
         let swap = exchange.swaps.len() - 1;
         exchange
             .by_proto
             .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
-        gather::witness(l, context, exchange, swap);
+        gather::versions::witness(l, context, exchange, swap);
     }
     Ok(())
 }
@@ -549,6 +551,7 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
         return;
     };
     let mut files = context.files.borrow_mut();
+    files.restore(&undo.outdated);
     for group in &undo.groups {
         if files.activation(group.new.file).is_none() {
             files.stand_down(group.new.file);

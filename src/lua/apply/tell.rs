@@ -33,6 +33,13 @@ pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         })
         .collect();
     removed(work);
+    for group in &work.exchange.left {
+        let name = &work.exchange.groups[*group].name;
+        let note = format!(
+            "closures of `{name}` stay as they are: which of several functions has made which of them cannot be told"
+        );
+        work.report.notes.push(note);
+    }
     let mut restarts = Vec::new();
     for revising in &work.revisions {
         restarts.extend(ran_once(l, work, revising)?);

@@ -23,6 +23,8 @@ pub struct Program {
     pub functions: Vec<usize>,
     /// Where the calls stand that it makes: what is required, what is asked of the module `hotfix`.
     pub calls: Vec<Range<usize>>,
+    /// Variables of blocks alone that it means: name, number among the locals of the new main function, and of the old one.
+    pub needs: Vec<(String, usize, usize)>,
 }
 
 /// A piece of the file, and what is put around it.
@@ -60,19 +62,31 @@ pub(super) fn assemble(
     calls: Vec<Range<usize>>,
 ) -> Program {
     let mut pieces = initialisers(new, text, added);
-    // One that means a variable of a block alone would find another of that name, or none.
-    let reachable = |function: &usize| {
-        let bindings = new.code.bindings(*function).into_iter();
-        bindings.flatten().all(|binding| match binding {
-            Binding::Local(variable) if variable.function == new.base => {
-                let is_added = added.iter().any(|(local, _)| *local == variable.local);
-                is_added || is_visible(new, variable)
-            }
-            _ => true,
-        })
-    };
-    let new_functions = comparison.added.iter().filter(|function| reachable(function));
-    let functions: BTreeSet<usize> = new_functions.filter_map(|function| new.function(*function)).collect();
+    let mut needs = Vec::new();
+    let mut functions: BTreeSet<usize> = BTreeSet::new();
+    for &function in &comparison.added {
+        let hidden = hidden_variables(new, comparison, added, function);
+        let clashes = |variable: &Declaration| {
+            let name = new.name(*variable);
+            needs.iter().any(|(_, local, _)| {
+                *local != variable.local
+                    && new.name(Declaration {
+                        local: *local,
+                        ..*variable
+                    }) == name
+            })
+        };
+        if let Some(hidden) = hidden.filter(|hidden| !hidden.iter().any(|(variable, _)| clashes(variable))) {
+            needs.extend(
+                hidden
+                    .iter()
+                    .map(|(variable, before)| (new.name(*variable), variable.local, before.local)),
+            );
+            functions.extend(new.function(function));
+        }
+    }
+    needs.sort_unstable();
+    needs.dedup();
     for statement in new.outline.bodies[0].flat() {
         definitions(statement, &functions, &mut pieces);
     }
@@ -106,15 +120,39 @@ pub(super) fn assemble(
         text: written(text, &pieces),
         functions,
         calls,
+        needs,
     }
 }
 
-/// Whether the end of the file sees a variable of it.
-fn is_visible(side: Side<'_>, variable: Declaration) -> bool {
-    let outermost = |other: &Declaration| side.declared(*other).is_some_and(|declared| declared.outermost);
-    let mut later = side.variables(side.base).filter(|other| other.local > variable.local);
-    let name = side.name(variable);
-    outermost(&variable) && !later.any(|other| outermost(&other) && side.name(other) == name)
+/// The variables of blocks alone that a new function means, each with the old one that it is; `None` if one of them could not be told
+/// from others by its name.
+fn hidden_variables(
+    new: Side<'_>,
+    comparison: &Comparison,
+    added: &[(usize, String)],
+    function: usize,
+) -> Option<Vec<(Declaration, Declaration)>> {
+    let mut hidden = Vec::new();
+    for binding in new.code.bindings(function) {
+        match binding? {
+            Binding::Local(variable) if variable.function == new.base => {
+                let is_added = added.iter().any(|(local, _)| *local == variable.local);
+                if is_added || new.is_visible(variable) {
+                    continue;
+                }
+                let name = new.name(variable);
+                if new
+                    .variables(new.base)
+                    .any(|other| new.is_visible(other) && new.name(other) == name)
+                {
+                    return None;
+                }
+                hidden.push((variable, *comparison.variables.get(&variable)?));
+            }
+            _ => {}
+        }
+    }
+    Some(hidden)
 }
 
 /// The pieces one after the other, each on its line.
@@ -134,83 +172,85 @@ fn written(text: &[u8], pieces: &[Piece]) -> Vec<u8> {
     out
 }
 
+/// A statement of the file that declares locals, and those that are variables (a folded constant is none), each with its number.
+pub(super) struct Declaring<'a> {
+    statement: &'a Statement,
+    pub variables: Vec<(usize, &'a Declared)>,
+}
+
+/// The statements of the file, and of its plain blocks, that declare locals. (What a loop or a condition declares is not the file's.)
+pub(super) fn declaring(side: Side<'_>) -> Vec<Declaring<'_>> {
+    let body = &side.outline.bodies[0];
+    let mut numbers = side.variables(side.base).map(|variable| variable.local);
+    let mut declarations = body
+        .declarations
+        .iter()
+        .map(|declared| (if declared.folded { None } else { numbers.next() }, declared));
+    let mut found = Vec::new();
+    for statement in body.flat() {
+        let names = match &statement.kind {
+            Kind::Local { names, .. } => names.as_slice(),
+            Kind::LocalFunction { name, .. } => std::slice::from_ref(name),
+            _ => continue,
+        };
+        let is_here = |declared: &Declared| (statement.lines.0..=statement.lines.1).contains(&declared.line);
+        let mut next = |name: &String| declarations.find(|(_, declared)| declared.name == *name && is_here(declared));
+        let variables = names
+            .iter()
+            .filter_map(|name| next(name).and_then(|(number, declared)| Some((number?, declared))));
+        found.push(Declaring {
+            variables: variables.collect(),
+            statement,
+        });
+    }
+    found
+}
+
 fn initialisers(new: Side<'_>, text: &[u8], added: &[(usize, String)]) -> Vec<Piece> {
-    let is_added = |local: usize| added.iter().any(|(number, _)| *number == local);
-    let body = &new.outline.bodies[0];
-    let variables: Vec<_> = new
-        .variables(new.base)
-        .map(|variable| variable.local)
-        .zip(body.declarations.iter().filter(|d| !d.folded))
-        .collect();
-    let (mut pieces, mut done) = (Vec::new(), BTreeSet::new());
-    for (local, declared) in &variables {
-        let statement = declared.statement.map(|number| (number, &body.statements[number]));
-        match (statement, &declared.initial) {
-            _ if !is_added(*local) => {}
+    let is_added = |local: &usize| added.iter().any(|(number, _)| number == local);
+    let mut pieces = Vec::new();
+    for Declaring { statement, variables } in declaring(new) {
+        let wanted: Vec<&Declared> = variables
+            .iter()
+            .filter(|(local, _)| is_added(local))
+            .map(|(_, d)| *d)
+            .collect();
+        match &statement.kind {
+            _ if wanted.is_empty() => {}
             // `function f() … end` with its variable's own name: an assignment to it.
-            (
-                Some((
-                    _,
-                    Statement {
-                        kind: Kind::LocalFunction { .. },
-                        range,
-                        ..
-                    },
-                )),
-                _,
-            ) => {
-                let word = text[range.clone()]
-                    .windows(8)
-                    .position(|part| part == b"function")
-                    .unwrap_or_default();
-                pieces.push(Piece::statement(range.start + word..range.end));
+            Kind::LocalFunction { .. } => {
+                let range = statement.range.clone();
+                let word = text[range.clone()].windows(8).position(|part| part == b"function");
+                pieces.push(Piece::statement(range.start + word.unwrap_or_default()..range.end));
             }
-            (
-                Some((
-                    number,
-                    Statement {
-                        kind: Kind::Local { values, .. },
-                        ..
-                    },
-                )),
-                initial,
-            ) => {
-                let of_statement: Vec<_> = variables.iter().filter(|(_, d)| d.statement == Some(number)).collect();
-                let place = of_statement
-                    .iter()
-                    .position(|(other, _)| other == local)
-                    .unwrap_or_default();
-                let several = of_statement.len() > values.len() && place + 1 >= values.len();
-                match (values.last(), initial) {
-                    // The last expression gives values to all that are left.
-                    (Some(last), _) if several => {
-                        if done.insert(number) {
-                            pieces.push(several_from(last, &of_statement[values.len() - 1..], is_added));
+            Kind::Local { values, names } => match (values.first(), values.last()) {
+                // Several names for the results of one call.
+                (Some(first), Some(last)) if names.len() > values.len() => {
+                    let name = |name: &String| {
+                        if wanted.iter().any(|d| d.name == *name) {
+                            name.clone()
+                        } else {
+                            SINK.to_owned()
                         }
-                    }
-                    (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
-                    _ => {}
+                    };
+                    pieces.push(Piece {
+                        head: format!(
+                            "do local {SINK};{}=",
+                            names.iter().map(name).collect::<Vec<_>>().join(",")
+                        ),
+                        range: first.range.start..last.range.end,
+                        tail: " end",
+                    });
                 }
-            }
-            (_, Some(initial)) => pieces.push(Piece::assignment(&declared.name, initial)),
+                _ => {
+                    let initial = wanted.iter().filter_map(|d| Some((d, d.initial.as_ref()?)));
+                    pieces.extend(initial.map(|(d, initial)| Piece::assignment(&d.name, initial)));
+                }
+            },
             _ => {}
         }
     }
     pieces
-}
-
-/// One expression whose values go to several variables; those that are not added keep theirs.
-fn several_from(value: &Expression, variables: &[&(usize, &Declared)], is_added: impl Fn(usize) -> bool) -> Piece {
-    let name = |(local, declared): &&(usize, &Declared)| match is_added(*local) {
-        true => declared.name.clone(),
-        false => SINK.to_owned(),
-    };
-    let names: Vec<String> = variables.iter().map(name).collect();
-    Piece {
-        head: format!("do local {SINK};{}=", names.join(",")),
-        range: value.range.clone(),
-        tail: " end",
-    }
 }
 
 /// New functions at the file's own level.
