@@ -243,8 +243,9 @@ impl Files {
 
     /// Notes that a function (of a patch, say) has taken the place of a file's function, or of another that had done so.
     pub fn stand_in(&mut self, new: Origin, old: Origin) {
-        let stands_for = self.stands_for.get(&old).copied().unwrap_or(old);
-        if self.activation(stands_for.file).is_some() {
+        let same = self.alike(old).into_iter().map(|origin| self.stands_for(origin));
+        let mut known = [self.stands_for(old)].into_iter().chain(same);
+        if let Some(stands_for) = known.find(|origin| self.activation(origin.file).is_some()) {
             self.stands_for.insert(new, stands_for);
         }
     }

@@ -179,3 +179,18 @@ fn a_source_patch_reaches_what_a_chunk_left_alone() {
     it.applied(&whole(&file("w", "'new' .. a")));
     assert_eq!(it.ask("return K()"), "wnew1");
 }
+
+#[test]
+fn a_source_patch_reaches_what_the_second_of_two_chunks_has_changed() {
+    let file = |first: &str, second: &str| {
+        format!(
+            "function M.mk(a)\nreturn {{ x = function() return {first} .. a end, y = function() return {second} .. a end }}\nend\n"
+        )
+    };
+    let mut it = Running::new(&file("'x'", "'y'"));
+    it.ask("K = M.mk(1)");
+    it.applied(&file("'X'", "'y'"));
+    it.applied(&file("'X'", "'Y'"));
+    it.applied(&whole(&file("'X'", "'source'")));
+    assert_eq!(it.ask("return K.x() .. K.y()"), "X1source1");
+}

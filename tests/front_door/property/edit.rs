@@ -133,18 +133,20 @@ fn remove_use(service: &mut Service, rng: &mut Rng) -> Option<String> {
 
 fn add_something(service: &mut Service, rng: &mut Rng) -> Option<String> {
     let to = rng.usize(..=service.items.len());
-    // A block that is new is code that runs once.
     let before = service.items.len();
     match rng.u8(..5) {
         0 => service.add_something(rng, to),
         _ => service.add_function(rng, to),
     }
-    if service.items[to..]
-        .iter()
-        .take(service.items.len() - before)
-        .any(|i| matches!(i, Item::Cell { .. } | Item::Mutual(_)))
-    {
-        service.items.drain(to..to + service.items.len() - before);
+    // What is new and more than a definition is code that runs once.
+    let runs_once = |item: &Item| match item {
+        Item::Cell { .. } | Item::Mutual(_) => true,
+        Item::Table(table) => table.of_module,
+        _ => false,
+    };
+    let added = service.items.len() - before;
+    if service.items[to..to + added].iter().any(runs_once) {
+        service.items.drain(to..to + added);
         return None;
     }
     Some(format!("added {}", title(&service.items[to])))

@@ -2,9 +2,9 @@
 //! with the new source and the old state.*
 //!
 //! `service` is a random service as data, `render` writes it as Lua, `edit` changes it; `play` runs many of them in one node, drops each
-//! new version, and compares with a fresh instance that is given the state (`observe.lua`, `driver.lua`). A failure prints the seed of its
-//! case and both texts. `HOTLUA_SEED=N HOTLUA_CASES=1` repeats it; `HOTLUA_CASES` alone makes a longer run. With
-//! `HOTLUA_CHUNKS=1` single functions are patched, too.
+//! new version (or one changed function alone), and compares with a fresh instance that is given the state (`observe.lua`, `driver.lua`).
+//! A failure prints the seed of its case and both texts. `HOTLUA_SEED=N HOTLUA_CASES=1` repeats it; `HOTLUA_CASES` alone makes a longer
+//! run. `cases` is what was found so.
 
 mod cases;
 mod edit;
