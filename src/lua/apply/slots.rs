@@ -17,7 +17,7 @@ use crate::lua::variables;
 use crate::patch::syntax::{Field, Kind, Path, Statement, Target, Value};
 
 /// What a text writes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Slots {
     /// The places that could be found without running anything.
     pub all: Vec<Noted>,
@@ -26,6 +26,18 @@ pub struct Slots {
     /// The text consists of definitions only, and all their places were found: it writes nothing else.
     pub complete: bool,
     length: i64,
+}
+
+impl Default for Slots {
+    /// Of no text at all, which writes nothing.
+    fn default() -> Slots {
+        Slots {
+            all: Vec::new(),
+            names: Vec::new(),
+            complete: true,
+            length: 0,
+        }
+    }
 }
 
 /// What is looked through to find the places.
@@ -45,7 +57,6 @@ impl Slots {
     /// `l` is the main thread inside a protected call.
     pub unsafe fn find(&mut self, l: *mut lua_State, list: c_int, scope: &Scope<'_>) {
         let top = ffi::lua_gettop(l);
-        self.complete = true;
         for statement in scope
             .chunk
             .outline

@@ -62,7 +62,11 @@ fn at(service: &mut Service, (place, number): (usize, usize)) -> &mut Function {
 
 /// One of the items that are so.
 fn any_item(service: &Service, rng: &mut Rng, wanted: impl Fn(&Item) -> bool) -> Option<usize> {
-    rng.choice((0..service.items.len()).filter(|number| wanted(&service.items[*number])).collect::<Vec<_>>())
+    rng.choice(
+        (0..service.items.len())
+            .filter(|number| wanted(&service.items[*number]))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn change_word(service: &mut Service, rng: &mut Rng) -> Option<String> {
@@ -88,7 +92,11 @@ fn remove_use(service: &mut Service, rng: &mut Rng) -> Option<String> {
     let place = any_function(service, rng)?;
     let function = at(service, place);
     let removable = |u: &Use| !u.root.starts_with("cell_");
-    let number = rng.choice((0..function.uses.len()).filter(|n| removable(&function.uses[*n])).collect::<Vec<_>>())?;
+    let number = rng.choice(
+        (0..function.uses.len())
+            .filter(|n| removable(&function.uses[*n]))
+            .collect::<Vec<_>>(),
+    )?;
     let gone = function.uses.remove(number);
     Some(format!("w{} no longer uses {}", function.word, gone.text))
 }
@@ -101,7 +109,11 @@ fn add_something(service: &mut Service, rng: &mut Rng) -> Option<String> {
         0 => service.add_something(rng, to),
         _ => service.add_function(rng, to),
     }
-    if service.items[to..].iter().take(service.items.len() - before).any(|i| matches!(i, Item::Cell { .. } | Item::Mutual(_))) {
+    if service.items[to..]
+        .iter()
+        .take(service.items.len() - before)
+        .any(|i| matches!(i, Item::Cell { .. } | Item::Mutual(_)))
+    {
         service.items.drain(to..to + service.items.len() - before);
         return None;
     }
@@ -129,7 +141,9 @@ fn forget(service: &mut Service, name: &str) {
 }
 
 fn remove_function(service: &mut Service, rng: &mut Rng) -> Option<String> {
-    let number = any_item(service, rng, |item| matches!(item, Item::Function(..) | Item::Factory(_)))?;
+    let number = any_item(service, rng, |item| {
+        matches!(item, Item::Function(..) | Item::Factory(_))
+    })?;
     let gone = title(&service.items.remove(number));
     forget(service, &gone);
     Some(format!("removed {gone}"))
@@ -155,7 +169,9 @@ fn reorder(service: &mut Service, rng: &mut Rng) -> Option<String> {
     let mut moved = 0;
     for _ in 0..rng.usize(1..8) {
         let first = rng.usize(..service.items.len().saturating_sub(1).max(1));
-        let [one, two] = service.items.get(first..first + 2)? else { return None };
+        let [one, two] = service.items.get(first..first + 2)? else {
+            return None;
+        };
         let needs = two.needs();
         if one.declares().iter().all(|name| !needs.contains(name)) {
             service.items.swap(first, first + 1);
@@ -172,31 +188,53 @@ fn add_noise(service: &mut Service, rng: &mut Rng) -> Option<String> {
         return Some("a comment in a function".into());
     }
     let to = rng.usize(..=service.items.len());
-    let text = ["\n\n", "-- function M.f_2() return 1 end\n", "--[[ local k_2 = 5\nend ]]\n", ";\n"][rng.usize(..4)];
+    let text = [
+        "\n\n",
+        "-- function M.f_2() return 1 end\n",
+        "--[[ local k_2 = 5\nend ]]\n",
+        ";\n",
+    ][rng.usize(..4)];
     service.items.insert(to, Item::Noise(text.into()));
     Some("noise".into())
 }
 
 fn change_initial(service: &mut Service, rng: &mut Rng) -> Option<String> {
-    let number = any_item(service, rng, |item| matches!(item, Item::Local(_) | Item::Cell { .. } | Item::Table(_) | Item::Factory(_)))?;
+    let number = any_item(service, rng, |item| {
+        matches!(
+            item,
+            Item::Local(_) | Item::Cell { .. } | Item::Table(_) | Item::Factory(_)
+        )
+    })?;
     let (name, value) = match &mut service.items[number] {
         Item::Local(bindings) => rng.choice(bindings.iter_mut()).map(|(n, v)| (n, v))?,
         Item::Cell { name, initial, .. } => (name, initial),
         Item::Table(table) => rng.choice(table.data.iter_mut()).map(|(n, v)| (n, v))?,
         Item::Factory(factory) => {
-            let cells = factory.cells.iter_mut().chain(&mut factory.inner_cells).filter(|(_, value)| !value.is_empty());
+            let cells = factory
+                .cells
+                .iter_mut()
+                .chain(&mut factory.inner_cells)
+                .filter(|(_, value)| !value.is_empty());
             rng.choice(cells.collect::<Vec<_>>()).map(|(n, v)| (n, v))?
         }
         _ => return None,
     };
     let kind = name.split('_').next()?;
-    *value = literal(rng, if matches!(kind, "k" | "c" | "s" | "b") { kind } else { "g" });
+    *value = literal(
+        rng,
+        if matches!(kind, "k" | "c" | "s" | "b") {
+            kind
+        } else {
+            "g"
+        },
+    );
     Some(format!("{name} begins with {value}"))
 }
 
 /// Somebody after the place who could use what stands there.
 fn user(service: &Service, rng: &mut Rng, place: usize, least_level: u8) -> Option<(usize, usize)> {
-    let fits = |(at, number): &(usize, usize)| *at > place && service.items[*at].functions()[*number].level >= least_level;
+    let fits =
+        |(at, number): &(usize, usize)| *at > place && service.items[*at].functions()[*number].level >= least_level;
     (0..20).find_map(|_| any_function(service, rng).filter(fits))
 }
 
@@ -205,10 +243,20 @@ fn add_local_and_use(service: &mut Service, rng: &mut Rng) -> Option<String> {
     let name = service.add_local_at(rng, to);
     let mut said = format!("new {name}");
     for _ in 0..rng.usize(1..3) {
-        let Some(user) = user(service, rng, to, 0) else { continue };
-        let how = if super::service::is_state(&name) && rng.bool() { How::Bump } else { How::Read };
+        let Some(user) = user(service, rng, to, 0) else {
+            continue;
+        };
+        let how = if super::service::is_state(&name) && rng.bool() {
+            How::Bump
+        } else {
+            How::Read
+        };
         let function = at(service, user);
-        function.uses.push(Use { root: name.clone(), text: name.clone(), how });
+        function.uses.push(Use {
+            root: name.clone(),
+            text: name.clone(),
+            how,
+        });
         said += &format!(", w{} uses it", function.word);
     }
     Some(said)
@@ -222,7 +270,11 @@ fn add_helper_and_use(service: &mut Service, rng: &mut Rng) -> Option<String> {
     service.items.insert(to, Item::Function(name.clone(), style, function));
     let user = user(service, rng, to, 1)?;
     let function = at(service, user);
-    function.uses.push(Use { root: name.clone(), text: name.clone(), how: How::Call });
+    function.uses.push(Use {
+        root: name.clone(),
+        text: name.clone(),
+        how: How::Call,
+    });
     Some(format!("new {name}, w{} uses it", function.word))
 }
 
@@ -231,16 +283,26 @@ fn factory_cell(service: &mut Service, rng: &mut Rng) -> Option<String> {
     let number = any_item(service, rng, |item| matches!(item, Item::Factory(_)))?;
     let inner = rng.bool();
     let (outer, nested) = (service.name("uo"), service.name("ui"));
-    let Item::Factory(factory) = &mut service.items[number] else { return None };
+    let Item::Factory(factory) = &mut service.items[number] else {
+        return None;
+    };
     let inner = inner && factory.shape == Shape::TwoLevels;
     let name = if inner { nested } else { outer };
-    let cells = if inner { &mut factory.inner_cells } else { &mut factory.cells };
+    let cells = if inner {
+        &mut factory.inner_cells
+    } else {
+        &mut factory.cells
+    };
     let to = rng.usize(1..=cells.len());
     cells.insert(to, (name.clone(), rng.u32(..90).to_string()));
     for (_, function) in &mut factory.made {
         if rng.u8(..3) > 0 {
             let how = if rng.bool() { How::Bump } else { How::Read };
-            function.uses.push(Use { root: name.clone(), text: name.clone(), how });
+            function.uses.push(Use {
+                root: name.clone(),
+                text: name.clone(),
+                how,
+            });
         }
     }
     Some(format!("{} has a new {name}", factory.name))
@@ -249,7 +311,9 @@ fn factory_cell(service: &mut Service, rng: &mut Rng) -> Option<String> {
 fn factory_sibling(service: &mut Service, rng: &mut Rng) -> Option<String> {
     let several = |item: &Item| matches!(item, Item::Factory(f) if !matches!(f.shape, Shape::One | Shape::Loop));
     let number = any_item(service, rng, several)?;
-    let Item::Factory(mut factory) = service.items[number].clone() else { return None };
+    let Item::Factory(mut factory) = service.items[number].clone() else {
+        return None;
+    };
     let said = if rng.bool() && factory.made.len() > 1 {
         let gone = factory.made.remove(rng.usize(..factory.made.len()));
         format!("{} no longer makes {}", factory.name, gone.0)
@@ -276,14 +340,19 @@ fn change_parameters(service: &mut Service, rng: &mut Rng) -> Option<String> {
         1 => function.vararg = !function.vararg,
         _ => function.params.push(format!("p{}", function.params.len())),
     }
-    Some(format!("parameters of w{}: {:?} {}", function.word, function.params, function.vararg))
+    Some(format!(
+        "parameters of w{}: {:?} {}",
+        function.word, function.params, function.vararg
+    ))
 }
 
 fn table_keys(service: &mut Service, rng: &mut Rng) -> Option<String> {
     let number = any_item(service, rng, |item| matches!(item, Item::Table(_)))?;
     let function = service.function(rng, number, 1, &[]);
     let (key, method) = (service.name("x"), service.name("h"));
-    let Item::Table(table) = &mut service.items[number] else { return None };
+    let Item::Table(table) = &mut service.items[number] else {
+        return None;
+    };
     if rng.bool() {
         let to = rng.usize(..=table.data.len());
         table.data.insert(to, (key.clone(), rng.u32(..90).to_string()));
@@ -295,8 +364,14 @@ fn table_keys(service: &mut Service, rng: &mut Rng) -> Option<String> {
 }
 
 fn restyle(service: &mut Service, rng: &mut Rng) -> Option<String> {
-    let number = any_item(service, rng, |item| matches!(item, Item::Function(_, _, f) if !f.recursive))?;
-    let Item::Function(name, style, _) = &mut service.items[number] else { return None };
+    let number = any_item(
+        service,
+        rng,
+        |item| matches!(item, Item::Function(_, _, f) if !f.recursive),
+    )?;
+    let Item::Function(name, style, _) = &mut service.items[number] else {
+        return None;
+    };
     *style = match style {
         Style::Local => Style::LocalValue,
         Style::LocalValue => Style::Local,

@@ -92,7 +92,17 @@ impl Run {
         self.ask(&format!("\"play\",\"{name}\",{}", rng.u32(..)));
         let story = format!("--- version 0\n{}", text(&now));
         let next = now.next;
-        self.cases.push(Case { seed, rng, name, now, next, before: Vec::new(), story, step: Step::Rollback, failed: false });
+        self.cases.push(Case {
+            seed,
+            rng,
+            name,
+            now,
+            next,
+            before: Vec::new(),
+            story,
+            step: Step::Rollback,
+            failed: false,
+        });
     }
 
     fn ask(&mut self, arguments: &str) -> String {
@@ -123,8 +133,15 @@ impl Run {
         case.step = if rollback {
             Step::Rollback
         } else {
-            let from = if revert { &case.before[case.rng.usize(..case.before.len())] } else { &case.now };
-            let mut new = Service { next: case.next, ..from.clone() };
+            let from = if revert {
+                &case.before[case.rng.usize(..case.before.len())]
+            } else {
+                &case.now
+            };
+            let mut new = Service {
+                next: case.next,
+                ..from.clone()
+            };
             let edits = match revert {
                 true => vec!["an earlier version again".to_owned()],
                 false => edit::random(&mut new, &mut case.rng),
@@ -149,7 +166,11 @@ impl Run {
             Step::Patch(_) => self.node.wait_summary(mark, &format!("{name}/r{round}.lua")),
             Step::Rollback => {
                 let reply = self.console.cmd(&format!("rollback {name}"));
-                format!("{}: {}", if reply.ok { "rolled back" } else { "rejected" }, reply.text())
+                format!(
+                    "{}: {}",
+                    if reply.ok { "rolled back" } else { "rejected" },
+                    reply.text()
+                )
             }
         };
         let case = &mut self.cases[number];
@@ -183,7 +204,10 @@ impl Run {
         self.probes += probes.parse::<usize>().unwrap_or(0);
         self.errors += errors.parse::<usize>().unwrap_or(0);
         if different != "0" {
-            return self.fail(number, &format!("{different} answers differ:\n{}", what.replace("\\n", "\n")));
+            return self.fail(
+                number,
+                &format!("{different} answers differ:\n{}", what.replace("\\n", "\n")),
+            );
         }
         let seed = self.cases[number].rng.u32(..);
         self.ask(&format!("\"play\",\"{name}\",{seed}"));
@@ -198,16 +222,39 @@ impl Run {
 
     /// What came out; fails with the first cases that failed.
     pub fn finish(self) {
-        let Run { cases, failures, counts, probes, errors, node, .. } = self;
+        let Run {
+            cases,
+            failures,
+            counts,
+            probes,
+            errors,
+            node,
+            ..
+        } = self;
         // What it printed would hide what is told.
         drop(node);
-        let summary = format!("{} services, {probes} probes ({errors} errors): {counts:?}", cases.len());
+        let summary = format!(
+            "{} services, {probes} probes ({errors} errors): {counts:?}",
+            cases.len()
+        );
         println!("{summary}");
-        let shown = failures.iter().take(if std::env::var_os("HOTLUA_SEED").is_some() { 50 } else { 3 }).map(String::as_str).collect::<Vec<_>>().join("\n");
+        let shown = failures
+            .iter()
+            .take(if std::env::var_os("HOTLUA_SEED").is_some() {
+                50
+            } else {
+                3
+            })
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n");
         let seeds: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
         assert!(failures.is_empty(), "{shown}\n{summary}\n{}", seeds.join("\n"));
         let count = |what: &str| counts.get(what).copied().unwrap_or_default();
-        assert!(cases.len() < 20 || count("rejected") * 8 <= count("applied"), "too many refusals: {summary}");
+        assert!(
+            cases.len() < 20 || count("rejected") * 8 <= count("applied"),
+            "too many refusals: {summary}"
+        );
         assert!(errors * 20 <= probes, "too many probes that only fail: {summary}");
     }
 }

@@ -33,7 +33,9 @@ fn state(service: &Service) -> String {
                     let _ = writeln!(set, "\tif s.{name} ~= nil then {name} = s.{name} end");
                 }
             }
-            Item::Table(Table { name, of_module: false, .. }) => {
+            Item::Table(Table {
+                name, of_module: false, ..
+            }) => {
                 let _ = write!(get, "{name} = {name}, ");
                 let _ = writeln!(set, "\tfor k, v in pairs(s.{name} or {{}}) do {name}[k] = v end");
             }
@@ -47,7 +49,10 @@ fn item(item: &Item) -> String {
     match item {
         Item::Local(bindings) => {
             let fixed = |name: &str| if name.starts_with("c_") { " <const>" } else { "" };
-            let names: Vec<String> = bindings.iter().map(|(name, _)| format!("{name}{}", fixed(name))).collect();
+            let names: Vec<String> = bindings
+                .iter()
+                .map(|(name, _)| format!("{name}{}", fixed(name)))
+                .collect();
             let values: Vec<&str> = bindings.iter().map(|(_, value)| value.as_str()).collect();
             format!("local {} = {}\n", names.join(", "), values.join(", "))
         }
@@ -63,7 +68,12 @@ fn item(item: &Item) -> String {
                 Style::Method => format!("function M:{name}{body}\n"),
             }
         }
-        Item::Cell { name, initial, block, functions } => {
+        Item::Cell {
+            name,
+            initial,
+            block,
+            functions,
+        } => {
             let mut inside = format!("local {name} = {initial}\n");
             for (name, it) in functions {
                 inside += &format!("function M.{name}{}\n", function(it, "", ""));
@@ -81,7 +91,11 @@ fn item(item: &Item) -> String {
 }
 
 fn table(table: &Table) -> String {
-    let start = if table.of_module { format!("M.{}", table.name) } else { format!("local {}", table.name) };
+    let start = if table.of_module {
+        format!("M.{}", table.name)
+    } else {
+        format!("local {}", table.name)
+    };
     let mut out = format!("{start} = {{\n");
     for (key, value) in &table.data {
         let _ = writeln!(out, "\t{key} = {value},");
@@ -93,17 +107,39 @@ fn table(table: &Table) -> String {
 }
 
 fn factory(factory: &Factory) -> String {
-    let Factory { name, shape, cells, inner_cells, made, itself } = factory;
+    let Factory {
+        name,
+        shape,
+        cells,
+        inner_cells,
+        made,
+        itself,
+    } = factory;
     let locals = |cells: &[(String, String)], indent: &str| -> String {
         let valued = cells.iter().filter(|(_, value)| !value.is_empty());
-        valued.map(|(name, value)| format!("{indent}local {name} = {value}\n")).collect()
+        valued
+            .map(|(name, value)| format!("{indent}local {name} = {value}\n"))
+            .collect()
     };
     let mut out = format!("function M.{name}({})\n{}", cells[0].0, locals(cells, "\t"));
     let fields = |indent: &str| -> String {
-        made.iter().map(|(key, it)| format!("{indent}\t{key} = function{},\n", function(it, &format!("{indent}\t"), ""))).collect()
+        made.iter()
+            .map(|(key, it)| {
+                format!(
+                    "{indent}\t{key} = function{},\n",
+                    function(it, &format!("{indent}\t"), "")
+                )
+            })
+            .collect()
     };
     match shape {
-        Shape::One => out += &format!("{}\treturn function{}\n", bumps(itself, "\t"), function(&made[0].1, "\t", "")),
+        Shape::One => {
+            out += &format!(
+                "{}\treturn function{}\n",
+                bumps(itself, "\t"),
+                function(&made[0].1, "\t", "")
+            )
+        }
         Shape::Table => out += &format!("{}\treturn {{\n{}\t}}\n", bumps(itself, "\t"), fields("\t")),
         Shape::Locals => {
             for (key, it) in made {
@@ -115,10 +151,18 @@ fn factory(factory: &Factory) -> String {
         Shape::Loop => {
             let body = function(&made[0].1, "\t\t", "");
             out += &format!("{}\tlocal list = {{}}\n\tfor i = 1, 3 do\n", bumps(itself, "\t"));
-            out += &format!("\t\tlocal {} = i\n\t\tlist[i] = function{body}\n\tend\n\treturn list\n", inner_cells[0].0);
+            out += &format!(
+                "\t\tlocal {} = i\n\t\tlist[i] = function{body}\n\tend\n\treturn list\n",
+                inner_cells[0].0
+            );
         }
         Shape::TwoLevels => {
-            out += &format!("\treturn function({})\n{}{}", inner_cells[0].0, locals(inner_cells, "\t\t"), bumps(itself, "\t\t"));
+            out += &format!(
+                "\treturn function({})\n{}{}",
+                inner_cells[0].0,
+                locals(inner_cells, "\t\t"),
+                bumps(itself, "\t\t")
+            );
             out += &format!("\t\treturn {{\n{}\t\t}}\n\tend\n", fields("\t\t"));
         }
     }
@@ -163,6 +207,10 @@ fn function(function: &Function, indent: &str, after: &str) -> String {
         let less = format!("{first} - 1");
         parts.push(format!("((tonumber({first}) or 0) > 0 and {after}({less}) or \"end\")"));
     }
-    let _ = write!(out, "{indent}\treturn {} .. \")\"\n{indent}end", parts.join(" .. \",\" .. "));
+    let _ = write!(
+        out,
+        "{indent}\treturn {} .. \")\"\n{indent}end",
+        parts.join(" .. \",\" .. ")
+    );
     out
 }

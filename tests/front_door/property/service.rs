@@ -128,7 +128,11 @@ pub enum Shape {
 impl Service {
     /// A service with some of everything.
     pub fn random(rng: &mut Rng) -> Service {
-        let mut service = Service { items: Vec::new(), next: 1, handler: 1 };
+        let mut service = Service {
+            items: Vec::new(),
+            next: 1,
+            handler: 1,
+        };
         for _ in 0..rng.usize(2..5) {
             service.add_local(rng);
         }
@@ -177,7 +181,14 @@ impl Service {
     }
 
     pub fn add_function(&mut self, rng: &mut Rng, at: usize) {
-        let styles = [Style::Local, Style::LocalValue, Style::Field, Style::Field, Style::FieldValue, Style::Method];
+        let styles = [
+            Style::Local,
+            Style::LocalValue,
+            Style::Field,
+            Style::Field,
+            Style::FieldValue,
+            Style::Method,
+        ];
         let style = styles[rng.usize(..styles.len())];
         let is_local = matches!(style, Style::Local | Style::LocalValue);
         let level = if is_local { rng.u8(..2) } else { rng.u8(1..3) };
@@ -202,7 +213,15 @@ impl Service {
             let function = self.function(rng, at, 1, &[]);
             functions.push((self.name("h"), function));
         }
-        self.items.insert(at, Item::Table(Table { name, of_module: rng.bool(), data, functions }));
+        self.items.insert(
+            at,
+            Item::Table(Table {
+                name,
+                of_module: rng.bool(),
+                data,
+                functions,
+            }),
+        );
     }
 
     /// Two blocks, each with a local of the same name.
@@ -213,11 +232,23 @@ impl Service {
             for number in 0..rng.usize(1..3) {
                 let mut function = self.function(rng, at, 1, &[]);
                 let how = if number == 0 { How::Bump } else { How::Read };
-                function.uses.push(Use { root: name.clone(), text: name.clone(), how });
+                function.uses.push(Use {
+                    root: name.clone(),
+                    text: name.clone(),
+                    how,
+                });
                 functions.push((self.name("d"), function));
             }
             let initial = rng.u32(..90).to_string();
-            self.items.insert(at, Item::Cell { name: name.clone(), initial, block, functions });
+            self.items.insert(
+                at,
+                Item::Cell {
+                    name: name.clone(),
+                    initial,
+                    block,
+                    functions,
+                },
+            );
         }
     }
 
@@ -248,8 +279,19 @@ impl Service {
         if shape == Shape::TwoLevels {
             inner_cells.push((self.name("ui"), rng.u32(..90).to_string()));
         }
-        let mut factory = Factory { name, shape, cells, inner_cells, made: Vec::new(), itself };
-        let count = if matches!(shape, Shape::One | Shape::Loop) { 1 } else { rng.usize(1..4) };
+        let mut factory = Factory {
+            name,
+            shape,
+            cells,
+            inner_cells,
+            made: Vec::new(),
+            itself,
+        };
+        let count = if matches!(shape, Shape::One | Shape::Loop) {
+            1
+        } else {
+            rng.usize(1..4)
+        };
         for _ in 0..count {
             let made = self.made(rng, at, &factory);
             factory.made.push(made);
@@ -259,7 +301,12 @@ impl Service {
 
     /// One more function that a factory makes.
     pub fn made(&mut self, rng: &mut Rng, at: usize, factory: &Factory) -> (String, Function) {
-        let cells: Vec<String> = factory.cells.iter().chain(&factory.inner_cells).map(|(name, _)| name.clone()).collect();
+        let cells: Vec<String> = factory
+            .cells
+            .iter()
+            .chain(&factory.inner_cells)
+            .map(|(name, _)| name.clone())
+            .collect();
         let function = self.function(rng, at, 1, &cells);
         (self.name("in"), function)
     }
@@ -270,7 +317,11 @@ impl Service {
         for cell in cells {
             if rng.u8(..4) > 0 {
                 let how = if rng.bool() { How::Bump } else { How::Read };
-                uses.push(Use { root: cell.clone(), text: cell.clone(), how });
+                uses.push(Use {
+                    root: cell.clone(),
+                    text: cell.clone(),
+                    how,
+                });
             }
         }
         let known = self.visible(at, level);
@@ -283,7 +334,10 @@ impl Service {
         Function {
             word: self.next,
             level,
-            params: ["a", "b", "c"][..rng.usize(1..4)].iter().map(|p| (*p).to_owned()).collect(),
+            params: ["a", "b", "c"][..rng.usize(1..4)]
+                .iter()
+                .map(|p| (*p).to_owned())
+                .collect(),
             vararg: rng.u8(..4) == 0,
             recursive: false,
             uses,
@@ -295,18 +349,34 @@ impl Service {
     pub fn visible(&self, at: usize, level: u8) -> Vec<Use> {
         let mut found = Vec::new();
         let mut add = |root: &str, text: String, hows: &[How]| {
-            found.extend(hows.iter().map(|how| Use { root: root.to_owned(), text: text.clone(), how: *how }));
+            found.extend(hows.iter().map(|how| Use {
+                root: root.to_owned(),
+                text: text.clone(),
+                how: *how,
+            }));
         };
         for (number, item) in self.items.iter().enumerate() {
             let before = number < at;
             match item {
                 Item::Local(bindings) if before => {
                     for (name, _) in bindings {
-                        add(name, name.clone(), if is_state(name) { &[How::Read, How::Bump] } else { &[How::Read] });
+                        add(
+                            name,
+                            name.clone(),
+                            if is_state(name) {
+                                &[How::Read, How::Bump]
+                            } else {
+                                &[How::Read]
+                            },
+                        );
                     }
                 }
                 Item::Table(table) if before || table.of_module => {
-                    let path = if table.of_module { format!("M.{}", table.name) } else { table.name.clone() };
+                    let path = if table.of_module {
+                        format!("M.{}", table.name)
+                    } else {
+                        table.name.clone()
+                    };
                     for (key, _) in &table.data {
                         add(&table.name, format!("{path}.{key}"), &[How::Read, How::Bump]);
                     }
@@ -368,10 +438,15 @@ impl Item {
     pub fn functions(&self) -> Vec<&Function> {
         match self {
             Item::Local(_) | Item::Noise(_) => Vec::new(),
-            Item::Table(Table { functions, .. }) | Item::Cell { functions, .. } => functions.iter().map(|(_, f)| f).collect(),
+            Item::Table(Table { functions, .. }) | Item::Cell { functions, .. } => {
+                functions.iter().map(|(_, f)| f).collect()
+            }
             Item::Function(_, _, function) => vec![function],
             Item::Mutual(pair) => pair.iter().map(|(_, f)| f).collect(),
-            Item::Factory(factory) => [&factory.itself].into_iter().chain(factory.made.iter().map(|(_, f)| f)).collect(),
+            Item::Factory(factory) => [&factory.itself]
+                .into_iter()
+                .chain(factory.made.iter().map(|(_, f)| f))
+                .collect(),
         }
     }
 
@@ -379,16 +454,23 @@ impl Item {
     pub fn functions_mut(&mut self) -> Vec<&mut Function> {
         match self {
             Item::Local(_) | Item::Noise(_) => Vec::new(),
-            Item::Table(Table { functions, .. }) | Item::Cell { functions, .. } => functions.iter_mut().map(|(_, f)| f).collect(),
+            Item::Table(Table { functions, .. }) | Item::Cell { functions, .. } => {
+                functions.iter_mut().map(|(_, f)| f).collect()
+            }
             Item::Function(_, _, function) => vec![function],
             Item::Mutual(pair) => pair.iter_mut().map(|(_, f)| f).collect(),
-            Item::Factory(factory) => [&mut factory.itself].into_iter().chain(factory.made.iter_mut().map(|(_, f)| f)).collect(),
+            Item::Factory(factory) => [&mut factory.itself]
+                .into_iter()
+                .chain(factory.made.iter_mut().map(|(_, f)| f))
+                .collect(),
         }
     }
 
     /// The names that it uses as locals of the file.
     pub fn needs(&self) -> BTreeSet<&str> {
         let uses = self.functions().into_iter().flat_map(|function| &function.uses);
-        uses.filter(|u| !u.text.starts_with("M")).map(|u| u.root.as_str()).collect()
+        uses.filter(|u| !u.text.starts_with("M"))
+            .map(|u| u.root.as_str())
+            .collect()
     }
 }
