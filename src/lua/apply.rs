@@ -233,6 +233,9 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         Ok(()) => work.attempt(),
         Err(why) => work.blame(why),
     }
+    if let Err(why) = work.step(attempt::forget_heap) {
+        tracing::debug!("a log of the heap is left to the collector: {why}");
+    }
     idle.end(context);
     work.report.micros = work.began.elapsed().as_micros() as u64;
     if work.report.status == Status::Applied && !work.dry {

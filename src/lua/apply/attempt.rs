@@ -270,6 +270,15 @@ unsafe fn record(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     Ok(())
 }
 
+/// Gives back what the heap was written down in.
+pub unsafe fn forget_heap(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    if let Some(snapshot) = &work.snapshot {
+        get(l, LOG);
+        record::release(l, -1, snapshot);
+    }
+    Ok(())
+}
+
 /// Finds the coroutines that the patch could run.
 unsafe fn threads(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     record::threads(l, scope(work.context), &mut work.threads);

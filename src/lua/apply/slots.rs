@@ -29,6 +29,18 @@ pub struct Slots {
     length: i64,
 }
 
+impl Default for Slots {
+    /// Of no text at all, which writes nothing.
+    fn default() -> Slots {
+        Slots {
+            all: Vec::new(),
+            names: Vec::new(),
+            complete: true,
+            length: 0,
+        }
+    }
+}
+
 /// What is looked through to find the places.
 pub struct Scope<'a> {
     /// The text, compiled and bound.

@@ -143,6 +143,25 @@ pub unsafe fn take(l: *mut lua_State, scope: Scope<'_>, snapshot: &mut Snapshot)
     heap::walk(l, scope, seen, &mut recorder);
 }
 
+/// A key that lies in no log's array, but could.
+const FAR_KEY: i64 = 1 << 30;
+
+/// Gives back the memory of the log at stack index `log`: a service that does nothing collects nothing, and the next log would be made
+/// for a heap with this one in it.
+///
+/// # Safety
+/// As [`push_noted`], inside a protected call; the log is the snapshot's, and neither is used any more.
+pub unsafe fn release(l: *mut lua_State, log: c_int, snapshot: &Snapshot) {
+    let log = ffi::lua_absindex(l, log);
+    for place in 1..=snapshot.length {
+        ffi::lua_pushnil(l);
+        ffi::lua_rawseti(l, log, place);
+    }
+    // With a new key the table finds out how much room it needs.
+    ffi::lua_pushboolean(l, 1);
+    ffi::lua_rawseti(l, log, FAR_KEY);
+}
+
 /// Finds every coroutine.
 ///
 /// # Safety

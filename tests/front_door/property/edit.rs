@@ -45,36 +45,6 @@ pub fn random(service: &mut Service, rng: &mut Rng) -> Vec<String> {
     done
 }
 
-/// A change of one function of `M` alone: what was done, its new text, and the service with it.
-pub fn one_function(service: &Service, next: u32, rng: &mut Rng) -> Option<(String, String, Service)> {
-    let mut new = Service {
-        next,
-        ..service.clone()
-    };
-    let global = |item: &Item| match item {
-        Item::Function(_, style, _) => !matches!(style, Style::Local | Style::LocalValue),
-        Item::Factory(_) => true,
-        _ => false,
-    };
-    let number = any_item(&new, rng, global)?;
-    let mut said = title(&new.items[number]);
-    for _ in 0..rng.usize(1..4) {
-        let place = (number, rng.usize(..new.items[number].functions().len()));
-        let level = at(&mut new, place).level;
-        // At the end of the file all its locals are visible, but the new text of the file is compared, too.
-        let used = rng.choice(new.visible(number, level));
-        new.next += 1;
-        let next = new.next;
-        let function = at(&mut new, place);
-        function.word = next;
-        if let Some(used) = used {
-            said += &format!(" uses {}", used.text);
-            function.uses.push(used);
-        }
-    }
-    Some((said, super::render::item(&new.items[number]), new))
-}
-
 /// One of all functions: the place of its item, and its number there.
 fn any_function(service: &Service, rng: &mut Rng) -> Option<(usize, usize)> {
     let all: Vec<(usize, usize)> = service
@@ -133,20 +103,18 @@ fn remove_use(service: &mut Service, rng: &mut Rng) -> Option<String> {
 
 fn add_something(service: &mut Service, rng: &mut Rng) -> Option<String> {
     let to = rng.usize(..=service.items.len());
+    // A block that is new is code that runs once.
     let before = service.items.len();
     match rng.u8(..5) {
         0 => service.add_something(rng, to),
         _ => service.add_function(rng, to),
     }
-    // What is new and more than a definition is code that runs once.
-    let runs_once = |item: &Item| match item {
-        Item::Cell { .. } | Item::Mutual(_) => true,
-        Item::Table(table) => table.of_module,
-        _ => false,
-    };
-    let added = service.items.len() - before;
-    if service.items[to..to + added].iter().any(runs_once) {
-        service.items.drain(to..to + added);
+    if service.items[to..]
+        .iter()
+        .take(service.items.len() - before)
+        .any(|i| matches!(i, Item::Cell { .. } | Item::Mutual(_)))
+    {
+        service.items.drain(to..to + service.items.len() - before);
         return None;
     }
     Some(format!("added {}", title(&service.items[to])))
