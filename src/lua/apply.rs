@@ -20,6 +20,7 @@ mod hazards;
 pub mod hooks;
 pub mod in_flight;
 mod joins;
+mod remember;
 mod revise;
 pub mod rollback;
 mod slots;

@@ -5,7 +5,7 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -65,6 +65,8 @@ pub struct Files {
     /// Places of the main functions in [`Slot::Mains`].
     mains: HashMap<usize, i64>,
     origins: HashMap<Proto, Origin>,
+    /// Functions that have, or had, a prototype in this VM: others are text alone.
+    made: HashSet<Origin>,
     /// The versions of each loaded file, the newest last; none if there is only the file itself.
     versions: HashMap<usize, Vec<usize>>,
     /// A patch's functions that stand for a file's: newest first to be asked.
@@ -139,13 +141,18 @@ impl Files {
         let mut open = vec![(proto, function)];
         while let Some((proto, function)) = open.pop() {
             let number = function.checked_sub(base + 1);
-            self.origins.insert(proto, Origin { file, function: number });
+            self.note(proto, Origin { file, function: number });
             open.extend(
                 layout::children(proto)
                     .into_iter()
                     .zip(code.functions[function].children.iter().copied()),
             );
         }
+    }
+
+    fn note(&mut self, proto: Proto, origin: Origin) {
+        self.origins.insert(proto, origin);
+        self.made.insert(origin);
     }
 
     /// Place of a file's main function in [`Slot::Mains`].
@@ -342,10 +349,15 @@ impl Files {
         classes.flatten().copied().collect()
     }
 
-    /// What stands for a file's function, that itself, and what is the same as one of those.
-    pub fn actual(&self, logical: Origin) -> Vec<Origin> {
+    /// What stands for a file's function, that itself, and what is the same as one of those, as far as there are closures of it.
+    ///
+    /// # Safety
+    /// As [`Files::origin`].
+    pub unsafe fn actual(&mut self, l: *mut lua_State, logical: Origin) -> Vec<Origin> {
+        self.index(l);
         let standing = self.stand_ins(logical).into_iter().chain([logical]);
         let mut actual: Vec<Origin> = standing.flat_map(|origin| self.alike(origin)).collect();
+        actual.retain(|origin| self.made.contains(origin));
         actual.sort_unstable();
         actual.dedup();
         actual
@@ -402,13 +414,13 @@ impl Files {
     unsafe fn index_main(&mut self, mut main: Proto, file: usize) {
         let chunk = self.list[file].chunk.clone();
         for _ in 0..chunk.frame.depth() {
-            self.origins.insert(main, Origin { file, function: None });
+            self.note(main, Origin { file, function: None });
             let Some(&inner) = layout::children(main).first() else {
                 return;
             };
             main = inner;
         }
-        self.origins.insert(main, Origin { file, function: None });
+        self.note(main, Origin { file, function: None });
         let functions = &chunk.outline.functions;
         let mut nested: Vec<Vec<usize>> = vec![Vec::new(); functions.len() + 1];
         for (number, function) in functions.iter().enumerate() {
@@ -424,13 +436,13 @@ impl Files {
         let mut open: Vec<(Proto, usize)> = Vec::new();
         for (&child, &number) in children.iter().zip(&nested[0]) {
             let origin = self.named(file, number);
-            self.origins.insert(child, origin);
+            self.note(child, origin);
             open.push((child, number + 1));
         }
         while let Some((proto, place)) = open.pop() {
             for (&child, &number) in layout::children(proto).iter().zip(&nested[place]) {
                 let origin = self.named(file, number);
-                self.origins.insert(child, origin);
+                self.note(child, origin);
                 open.push((child, number + 1));
             }
         }

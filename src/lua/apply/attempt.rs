@@ -14,7 +14,7 @@ use super::exchange::{Tables, Written, scope};
 use super::joins::Maker;
 use super::{
     FOUND, FUNCTIONS, HOOKS, JOURNAL, LIST, LOG, MADE, RETURNED, SLOTS, Step, Work, bind, gather, get, hazards, hooks,
-    put, revise, rollback, tell,
+    put, remember, revise, tell,
 };
 use crate::lua::context::{Context, Trial};
 use crate::lua::files::Kind;
@@ -138,7 +138,7 @@ impl Work<'_> {
         self.step(look)?;
         self.step(gather::from_changes)?;
         self.step(exchange)?;
-        self.step(revise::literals)?;
+        self.step(revise::literals::give)?;
         self.run_hooks()?;
         if self.hooks_ran {
             self.step(recount)?;
@@ -189,7 +189,7 @@ impl Work<'_> {
         let_go(self.context, trial);
         if effect {
             self.settle();
-            if let Err(why) = self.step(rollback::remember) {
+            if let Err(why) = self.step(remember::remember) {
                 self.report.warnings.push(format!("it cannot be rolled back: {why}"));
             }
         }
@@ -227,7 +227,7 @@ impl Work<'_> {
         let outcome = self
             .step(gather::foresee::definitions)
             .and_then(|()| self.step(exchange))
-            .and_then(|()| self.step(revise::literals));
+            .and_then(|()| self.step(revise::literals::give));
         let outcome = outcome
             .and_then(|()| self.step(tell::functions))
             .and_then(|()| self.step(foresee));

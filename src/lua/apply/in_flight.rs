@@ -12,12 +12,12 @@ use super::joins::Maker;
 use super::step::{Idle, protected};
 use super::{FOUND, JOURNAL, LIST, MADE, Step, Work, get, put};
 use crate::lua::applied::{Code, Swap, Watch};
-use crate::lua::changes::Changes;
 use crate::lua::context::Context;
 use crate::lua::files::Origin;
 use crate::lua::heap::stacks;
 use crate::lua::switch::Journal;
 use crate::lua::values::{self, Slot};
+use crate::patch::report::count;
 
 /// After a patch: remembers who is in the middle of what, if that can still make closures of the old code.
 ///
@@ -127,77 +127,89 @@ unsafe fn is_in_it(context: &Context, place: i64) -> bool {
 }
 
 unsafe fn exchange_again(context: &Context, watch: &Watch) {
+    let mut exchange = exchange_of(context, watch);
+    let mut journal = Journal::default();
     let idle = Idle::begin(context);
+    let outcome = protected(context, &mut |l| {
+        carry_on(l, context, watch, &mut exchange, &mut journal)
+    });
+    idle.end(context);
+    let held = exchange.groups.iter().filter(|group| group.holders > 0);
+    let made: u32 = held.map(|group| group.closures).sum();
+    let (handle, patch) = (context.handle().0, watch.patch);
+    match outcome {
+        Ok(()) if made > 0 => {
+            let what = count(made as usize, "function");
+            tracing::info!(
+                handle,
+                "[hotfix] patch {patch}: {what} that an old body had made since exchanged, too"
+            );
+        }
+        Ok(()) => {}
+        Err(why) => {
+            tracing::warn!(
+                handle,
+                "[hotfix] patch {patch}: what an old body has made since stays as it is: {why}"
+            );
+        }
+    }
+}
+
+/// What is to be exchanged when an old body is through.
+fn exchange_of(context: &Context, watch: &Watch) -> Exchange {
     let mut exchange = Exchange {
         by_proto: watch.by_proto.clone(),
         ..Exchange::default()
     };
-    {
-        let files = context.files.borrow();
-        for swap in &watch.swaps {
-            let origin = |code: &Code| Origin {
-                file: code.file,
-                function: code.function.checked_sub(code.chunk.frame.text_base() + 1),
-            };
-            let path = swap
-                .new
-                .chunk
-                .outline
-                .functions
-                .get(origin(&swap.new).function.unwrap_or_default());
-            let name = path.map_or("function", |function| &function.path);
-            let Some(group) = exchange.group(&files, name, Some(origin(&swap.old)), origin(&swap.new)) else {
-                return;
-            };
-            exchange.swaps.push(Swap { group, ..swap.clone() });
+    let files = context.files.borrow();
+    let origin = |code: &Code| Origin {
+        file: code.file,
+        function: code.function.checked_sub(code.chunk.frame.text_base() + 1),
+    };
+    for swap in &watch.swaps {
+        let (was, now) = (origin(&swap.old), origin(&swap.new));
+        let name = files.function(now).map_or("function", |function| &function.path);
+        // Every swap has its text: it was made of it.
+        let group = exchange.group(&files, name, Some(was), now).unwrap_or_default();
+        exchange.swaps.push(Swap { group, ..swap.clone() });
+    }
+    exchange
+}
+
+unsafe fn carry_on(
+    l: *mut lua_State,
+    context: &Context,
+    watch: &Watch,
+    exchange: &mut Exchange,
+    journal: &mut Journal,
+) -> Step {
+    for place in [FOUND, MADE, JOURNAL, LIST] {
+        ffi::lua_newtable(l);
+        put(l, place);
+        get(l, place);
+    }
+    let tables = Tables {
+        found: 1,
+        made: 2,
+        journal: 3,
+    };
+    // What is around the old bodies' functions keeps its number.
+    values::slot(l, Slot::Undo);
+    if ffi::lua_rawgeti(l, -1, watch.patch as i64) == ffi::LUA_TTABLE {
+        for swap in watch.swaps.iter().filter(|swap| swap.outer != 0) {
+            ffi::lua_rawgeti(l, -1, swap.outer);
+            ffi::lua_rawseti(l, tables.made, swap.outer);
+            exchange.length = exchange.length.max(swap.outer);
         }
     }
-    let mut journal = Journal::default();
-    let outcome = protected(context, &mut |l| {
-        for place in [FOUND, MADE, JOURNAL, LIST] {
-            ffi::lua_newtable(l);
-            put(l, place);
-            get(l, place);
-        }
-        let tables = Tables {
-            found: 1,
-            made: 2,
-            journal: 3,
-        };
-        // What is around the old bodies' functions keeps its number.
-        values::slot(l, Slot::Undo);
-        if ffi::lua_rawgeti(l, -1, watch.patch as i64) == ffi::LUA_TTABLE {
-            for swap in watch.swaps.iter().filter(|swap| swap.outer != 0) {
-                ffi::lua_rawgeti(l, -1, swap.outer);
-                ffi::lua_rawseti(l, tables.made, swap.outer);
-                exchange.length = exchange.length.max(swap.outer);
-            }
-        }
-        ffi::lua_settop(l, 4);
-        exchange.look(l, context, tables);
-        Maker::new(context, &mut exchange, tables).make_all(l)?;
-        let changes = Changes::default();
-        let written = Written {
-            changes: &changes.all,
-            list: 4,
-            before: None,
-        };
-        exchange.write(l, tables, &mut journal, &written);
-        Ok(())
-    });
-    let made: u32 = exchange.groups.iter().map(|group| group.closures).sum();
-    idle.end(context);
-    match outcome {
-        Ok(()) if made > 0 => tracing::info!(
-            handle = context.handle().0,
-            "[hotfix] patch {}: {made} function(s) that an old body had made since are exchanged, too",
-            watch.patch
-        ),
-        Ok(()) => {}
-        Err(why) => tracing::warn!(
-            handle = context.handle().0,
-            "[hotfix] patch {}: what an old body has made since stays as it is: {why}",
-            watch.patch
-        ),
-    }
+    ffi::lua_settop(l, 4);
+    exchange.look(l, context, tables);
+    Maker::new(context, exchange, tables).make_all(l)?;
+    let written = Written {
+        changes: &[],
+        list: 4,
+        before: None,
+    };
+    exchange.write(l, tables, journal, &written);
+    Ok(())
 }

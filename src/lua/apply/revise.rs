@@ -5,26 +5,25 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::collections::HashMap;
+mod hidden;
+pub mod literals;
+
 use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
 use super::bind::{self, Name, Unbound};
-use super::exchange::{Exchange, Tables};
-use super::slots::{Scope, push_literal};
-use super::{FOUND, FUNCTIONS, JOURNAL, Program, RETURNED, SLOTS, Step, Work, gather, get};
+use super::slots::Scope;
+use super::{FUNCTIONS, Program, RETURNED, SLOTS, Step, Work, get};
 use crate::lua::changes::push_marked;
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::{Kind, Origin};
 use crate::lua::functions::lua_functions;
 use crate::lua::heap::record;
-use crate::lua::heap::survey::Survey;
 use crate::lua::values;
-use crate::lua::variables::{self, Cell, Variables};
-use crate::patch::bytecode::{Binding, Declaration};
-use crate::patch::revision::{Literal, Revision};
+use crate::lua::variables::{self, Cell};
+use crate::patch::revision::Revision;
 use crate::patch::source::Source;
 use crate::patch::syntax::{Kind as Statement, Value, WholeFile};
 
@@ -137,7 +136,7 @@ unsafe fn compare(
             .map(|(_, cell)| *cell)
     };
     let mut variables = variables::revised(l, activation, &plan, &had, find);
-    find_needed(l, context, &plan, (activation, old_version, &old), &mut variables)?;
+    hidden::find_needed(l, context, &plan, (activation, old_version, &old), &mut variables)?;
     context
         .applied
         .variables
@@ -273,182 +272,6 @@ pub unsafe fn add_program(
         activation,
         names,
     });
-}
-
-/// Gives literals that changed to the variables that still have the old ones, and notes what was decided. In a dry run nothing is given.
-pub unsafe fn literals(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    get(l, JOURNAL);
-    let journal = ffi::lua_gettop(l);
-    for number in 0..work.revisions.len() {
-        let (activation, revision) = (work.revisions[number].activation, work.revisions[number].revision);
-        let plan = work.revisions[number].plan.clone();
-        let variables = bind::variables_of(l, work.context, revision)?;
-        for literal in &plan.literals {
-            ffi::lua_settop(l, journal);
-            let place = format!("{}:{}", work.patch.label, literal.line);
-            let Literal { name, before, now, .. } = literal;
-            let cell = match variables.get(&literal.local) {
-                Some(cell) => Some(*cell),
-                None if literal.is_state => None,
-                None => hidden(l, work, number, literal.old_local)?,
-            };
-            let note = match cell {
-                _ if literal.is_state => {
-                    format!("local `{name}` keeps its value: the code assigns it, so it is state ({place})")
-                }
-                None => format!("local `{name}` keeps its value: its variable cannot be found ({place})"),
-                Some(cell) => {
-                    if update(l, work, journal, (activation, cell), literal) {
-                        format!("local `{name}`: {before} is {now} now ({place})")
-                    } else {
-                        format!("local `{name}` keeps its value: it is not {before} any more ({place})")
-                    }
-                }
-            };
-            work.report.notes.push(note);
-        }
-    }
-    ffi::lua_settop(l, journal - 1);
-    Ok(())
-}
-
-/// The cell of a variable that the end of a file does not see.
-unsafe fn hidden(l: *mut lua_State, work: &Work<'_>, number: usize, local: usize) -> Result<Option<Cell>, String> {
-    let revising = &work.revisions[number];
-    get(l, FOUND);
-    let search = Search {
-        context: work.context,
-        survey: &work.exchange.survey,
-        list: ffi::lua_gettop(l),
-        activation: revising.activation,
-        version: revising.old_version,
-        chunk: &revising.old,
-    };
-    let cell = search.cell(l, local);
-    ffi::lua_pop(l, 1);
-    cell
-}
-
-/// What is looked through for variables that the end of a file does not see.
-struct Search<'a> {
-    context: &'a Context,
-    survey: &'a Survey,
-    /// Stack index of the survey's list.
-    list: i32,
-    activation: usize,
-    version: usize,
-    chunk: &'a Chunk,
-}
-
-impl Search<'_> {
-    /// The one cell of a variable (a number among the locals of the main function), found with a function that uses it and kept from now on;
-    /// `None` if there is none, or several.
-    unsafe fn cell(&self, l: *mut lua_State, local: usize) -> Result<Option<Cell>, String> {
-        let side = self.chunk.side(l)?;
-        let wanted = Binding::Local(Declaration {
-            function: side.base,
-            local,
-        });
-        let top = ffi::lua_gettop(l);
-        let mut cells: HashMap<usize, (i64, i32)> = HashMap::new();
-        for closure in &self.survey.closures {
-            ffi::lua_settop(l, top);
-            ffi::lua_rawgeti(l, self.list, closure.place);
-            let mut files = self.context.files.borrow_mut();
-            let Some(origin) = files.origin(l, -1) else { continue };
-            let in_version = files.alike(origin).into_iter().find(|alike| alike.file == self.version);
-            let Some(function) = in_version.and_then(|origin| origin.function) else {
-                continue;
-            };
-            for (upvalue, binding) in (1..).zip(side.code.bindings(side.base + 1 + function)) {
-                if binding == Some(wanted) {
-                    cells.insert(ffi::lua_upvalueid(l, -1, upvalue) as usize, (closure.place, upvalue));
-                }
-            }
-        }
-        ffi::lua_settop(l, top);
-        let mut found = cells.into_values();
-        let (Some((place, upvalue)), None) = (found.next(), found.next()) else {
-            return Ok(None);
-        };
-        ffi::lua_rawgeti(l, self.list, place);
-        let cell = variables::adopt(l, self.activation, -1, upvalue);
-        ffi::lua_settop(l, top);
-        Ok(Some(cell))
-    }
-}
-
-/// Finds the variables of blocks alone that new functions mean.
-///
-/// # Errors
-/// Which one cannot be found.
-unsafe fn find_needed(
-    l: *mut lua_State,
-    context: &Context,
-    revision: &Revision,
-    old: (usize, usize, &Chunk),
-    variables: &mut Variables,
-) -> Step {
-    if revision.program.needs.is_empty() {
-        return Ok(());
-    }
-    let (activation, version, chunk) = old;
-    ffi::lua_newtable(l);
-    let list = ffi::lua_gettop(l);
-    let mut exchange = Exchange::default();
-    gather::versions::witnesses(l, context, &mut exchange, version);
-    exchange.look(
-        l,
-        context,
-        Tables {
-            found: list,
-            made: list,
-            journal: list,
-        },
-    );
-    let search = Search {
-        context,
-        survey: &exchange.survey,
-        list,
-        activation,
-        version,
-        chunk,
-    };
-    for (name, local, old_local) in &revision.program.needs {
-        match search.cell(l, *old_local)? {
-            Some(cell) => variables.insert(*local, cell),
-            None => {
-                return Err(format!(
-                    "a new function means the variable `{name}` of a block, which cannot be found"
-                ));
-            }
-        };
-    }
-    ffi::lua_settop(l, list - 1);
-    Ok(())
-}
-
-/// Updates one variable if it has the old literal still; whether it had.
-unsafe fn update(l: *mut lua_State, work: &mut Work<'_>, journal: i32, at: (usize, Cell), literal: &Literal) -> bool {
-    let (activation, cell) = at;
-    variables::push_keeper(l, activation, cell);
-    let keeper = ffi::lua_gettop(l);
-    ffi::lua_getupvalue(l, keeper, cell.upvalue);
-    if !push_literal(l, &literal.before) || !same(l) || !push_literal(l, &literal.now) {
-        return false;
-    }
-    let value = ffi::lua_gettop(l);
-    if !work.dry {
-        work.journal.set_cell(l, journal, keeper, cell.upvalue, value);
-    }
-    work.report.values += 1;
-    work.literals.push((activation, cell, literal.clone()));
-    true
-}
-
-/// Whether the two values on top are the same literal: 1 is not 1.0, NaN is never.
-unsafe fn same(l: *mut lua_State) -> bool {
-    ffi::lua_rawequal(l, -1, -2) != 0 && ffi::lua_isinteger(l, -1) == ffi::lua_isinteger(l, -2)
 }
 
 lua_functions! {

@@ -51,18 +51,6 @@ pub struct Scope<'a> {
     pub activation: Option<usize>,
 }
 
-impl Default for Slots {
-    fn default() -> Self {
-        Self {
-            all: Vec::new(),
-            names: Vec::new(),
-            // Nothing to run writes nothing.
-            complete: true,
-            length: 0,
-        }
-    }
-}
-
 impl Slots {
     /// Finds the places that the text writes, and appends them to the list at stack index `list`.
     ///

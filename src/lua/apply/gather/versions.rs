@@ -48,8 +48,8 @@ pub unsafe fn from_revision(
             function: after.function(pair.new),
         };
         let (actual, alike) = {
-            let files = context.files.borrow();
-            (files.actual(logical), files.alike(logical))
+            let mut files = context.files.borrow_mut();
+            (files.actual(l, logical), files.alike(logical))
         };
         if !pair.changed {
             exchange.alike.push((logical, now));
@@ -269,7 +269,7 @@ pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                     function: side.function(function),
                 };
                 let mut files = work.context.files.borrow_mut();
-                let actual = files.actual(logical);
+                let actual = files.actual(l, logical);
                 let protos = files.protos(l, |origin| actual.contains(&origin));
                 let name = name_of(&revising.old, logical).to_owned();
                 let exchange = &mut work.exchange;
