@@ -104,8 +104,6 @@ struct Work<'a> {
     journal: Journal,
     /// Coroutines of the service that the patch could run.
     threads: Vec<*mut lua_State>,
-    /// Something of the author's has been run.
-    ran: bool,
     /// Functions that the patch registered have run.
     hooks_ran: bool,
     /// It is the exchange of functions that is being decided.
@@ -216,7 +214,6 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         disputed: HashMap::new(),
         journal: Journal::default(),
         threads: Vec::new(),
-        ran: false,
         hooks_ran: false,
         refused: false,
         statements: 0,

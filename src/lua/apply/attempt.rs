@@ -161,7 +161,6 @@ impl Work<'_> {
                 args,
                 if_false: None,
             };
-            self.ran = true;
             run.call(&mut |l| {
                 get(l, FUNCTIONS);
                 ffi::lua_rawgeti(l, -1, number);
