@@ -342,6 +342,11 @@ unsafe fn compile_bound(
         ffi::lua_pop(l, 1);
         explain(source, label, full_label(&message, label))
     };
+    if let Some(line) = too_much(source.bytes()) {
+        return Err(format!(
+            "{label}:{line}: an expression is too long, or nested too deep, for a patch; split it up"
+        ));
+    }
     // The text alone first, so that a stray `end` is refused in the compiler's own words. (With very many names it has no room for them.)
     if let [all] = declarations {
         if !load(l, &[all.as_bytes(), source.bytes()].concat(), label, c"t") {
@@ -351,12 +356,6 @@ unsafe fn compile_bound(
     }
     if !load(l, &text, label, c"t") {
         return Err(message(l));
-    }
-    if let Some(line) = too_much(source.bytes()) {
-        ffi::lua_pop(l, 1);
-        return Err(format!(
-            "{label}:{line}: an expression is too long, or nested too deep, for a patch; split it up"
-        ));
     }
     let chunk = Chunk {
         label: label.to_owned(),

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::lua::chunks::Chunk;
 use crate::patch::revision::{Names, Revision, plan};
+use crate::patch::syntax::too_much;
 
 /// How many plans are kept: instances that start later may run older versions.
 const MOST: usize = 64;
@@ -34,6 +35,14 @@ impl Plans {
         let key = (name(old), name(new));
         if let Some(plan) = self.made.lock().get(&key) {
             return Ok(plan.clone());
+        }
+        for chunk in [old, new] {
+            if let Some(line) = too_much(&chunk.text) {
+                let label = &chunk.label;
+                return Err(format!(
+                    "{label}:{line}: an expression is too long, or nested too deep, to be compared; split it up"
+                ));
+            }
         }
         let names = Names {
             old: &old.label,

@@ -173,3 +173,17 @@ fn bytecode_is_refused() {
     assert!(summary.starts_with("rejected: hotfix/svc/x.lua"), "{summary}");
     assert_eq!(greet(&node), "<hello you>");
 }
+
+#[test]
+fn what_no_parser_survives_is_refused_with_its_line() {
+    let (project, mut node) = running();
+    let chain = format!("local n = 1\nn = 1{}", " + 1".repeat(20_000));
+    let calls = format!("label = decorate{}", "()".repeat(20_000));
+    let nested = format!("\n\nlabel = {}", "{".repeat(20_000));
+    for (text, line) in [(chain, 2), (calls, 1), (nested, 3)] {
+        let summary = apply(&project, &mut node, text);
+        let place = format!("rejected: hotfix/svc/x.lua:{line}: ");
+        assert!(summary.starts_with(&place), "{summary}");
+    }
+    apply_well(&project, &mut node, GREETING);
+}
