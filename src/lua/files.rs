@@ -5,7 +5,7 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -66,6 +66,8 @@ pub struct Files {
     /// Places of the main functions in [`Slot::Mains`].
     mains: HashMap<usize, i64>,
     origins: HashMap<Proto, Origin>,
+    /// Functions that have a prototype in this VM.
+    made: HashSet<Origin>,
     /// The versions of each loaded file, the newest last; none if there is only the file itself.
     versions: HashMap<usize, Vec<usize>>,
     /// A patch's functions that stand for a file's: newest first to be asked.
@@ -137,13 +139,23 @@ impl Files {
         let mut open = vec![(proto, function)];
         while let Some((proto, function)) = open.pop() {
             let number = function.checked_sub(base + 1);
-            self.origins.insert(proto, Origin { file, function: number });
+            self.note(proto, Origin { file, function: number });
             open.extend(
                 layout::children(proto)
                     .into_iter()
                     .zip(code.functions[function].children.iter().copied()),
             );
         }
+    }
+
+    fn note(&mut self, proto: Proto, origin: Origin) {
+        self.origins.insert(proto, origin);
+        self.made.insert(origin);
+    }
+
+    /// Whether there is, or was, a prototype of this function here: others are text alone.
+    pub fn is_made(&self, origin: Origin) -> bool {
+        self.made.contains(&origin)
     }
 
     /// Place of a file's main function in [`Slot::Mains`].
@@ -295,16 +307,18 @@ impl Files {
         twins.iter().find(|twin| twin.file == file).copied()
     }
 
-    /// Functions that stand for one of a file's, or are the same code as it.
-    pub fn all_like(&self, of: Origin) -> Vec<Origin> {
+    /// That function, and those here that stand for it or are the same code.
+    ///
+    /// # Safety
+    /// As [`Files::origin`].
+    pub unsafe fn all_like(&mut self, l: *mut lua_State, of: Origin) -> Vec<Origin> {
+        self.index(l);
         let mut all = self.stand_ins(of);
-        let twins = self.twins(of);
-        all.extend(
-            twins
-                .into_iter()
-                .filter(|twin| *twin != of && !all.contains(twin))
-                .collect::<Vec<_>>(),
-        );
+        for twin in self.twins.of(of).unwrap_or_default() {
+            if *twin != of && self.made.contains(twin) && !all.contains(twin) {
+                all.push(*twin);
+            }
+        }
         all.push(of);
         all
     }
@@ -351,13 +365,13 @@ impl Files {
     unsafe fn index_main(&mut self, mut main: Proto, file: usize) {
         let chunk = self.list[file].chunk.clone();
         for _ in 0..chunk.frame.depth() {
-            self.origins.insert(main, Origin { file, function: None });
+            self.note(main, Origin { file, function: None });
             let Some(&inner) = layout::children(main).first() else {
                 return;
             };
             main = inner;
         }
-        self.origins.insert(main, Origin { file, function: None });
+        self.note(main, Origin { file, function: None });
         let functions = &chunk.outline.functions;
         let mut nested: Vec<Vec<usize>> = vec![Vec::new(); functions.len() + 1];
         for (number, function) in functions.iter().enumerate() {
@@ -373,13 +387,13 @@ impl Files {
         let mut open: Vec<(Proto, usize)> = Vec::new();
         for (&child, &number) in children.iter().zip(&nested[0]) {
             let origin = self.named(file, number);
-            self.origins.insert(child, origin);
+            self.note(child, origin);
             open.push((child, number + 1));
         }
         while let Some((proto, place)) = open.pop() {
             for (&child, &number) in layout::children(proto).iter().zip(&nested[place]) {
                 let origin = self.named(file, number);
-                self.origins.insert(child, origin);
+                self.note(child, origin);
                 open.push((child, number + 1));
             }
         }

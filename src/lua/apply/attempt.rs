@@ -200,7 +200,9 @@ impl Work<'_> {
         let mut files = self.context.files.borrow_mut();
         for revising in &self.revisions {
             for (was, logical, now) in &revising.unchanged {
-                files.stand_in(*was, *now);
+                if files.is_made(*was) {
+                    files.stand_in(*was, *now);
+                }
                 if was == logical {
                     files.same(*was, *now);
                 }

@@ -318,7 +318,7 @@ pub unsafe fn from_revision(
             file: revising.revision,
             function: after.function(pair.new),
         };
-        let actual = context.files.borrow().all_like(logical);
+        let actual = context.files.borrow_mut().all_like(l, logical);
         for was in actual {
             if !pair.changed {
                 revising.unchanged.push((was, logical, now));
@@ -491,7 +491,7 @@ pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                     function: side.function(function),
                 };
                 let mut files = work.context.files.borrow_mut();
-                let actual = files.all_like(logical);
+                let actual = files.all_like(l, logical);
                 let protos = files.protos(l, |origin| actual.contains(&origin));
                 let name = name_of(&revising.old, logical).to_owned();
                 let exchange = &mut work.exchange;
