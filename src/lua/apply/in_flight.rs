@@ -5,6 +5,8 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+use std::collections::BTreeSet;
+
 use mlua::ffi::{self, lua_State};
 
 use super::exchange::{Exchange, Tables, Written};
@@ -25,14 +27,19 @@ use crate::lua::values::{self, Slot};
 /// `l` is the main thread inside a protected call; the exchange is done.
 pub(super) unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     let exchange = &work.exchange;
-    if exchange.swaps.is_empty() || exchange.survey.frames.is_empty() {
+    // Who is in a body that is older still: what it makes is exchanged once for each patch since, in their order.
+    let older: BTreeSet<i64> = {
+        let watches = work.context.applied.in_flight.borrow();
+        watches.iter().flat_map(|watch| watch.frames.iter().copied()).collect()
+    };
+    if exchange.swaps.is_empty() || exchange.survey.frames.is_empty() && older.is_empty() {
         return Ok(());
     }
     get(l, FOUND);
     let found = ffi::lua_gettop(l);
     values::slot(l, Slot::InFlight);
     let list = ffi::lua_gettop(l);
-    let mut frames = Vec::new();
+    let mut frames: Vec<i64> = older.into_iter().collect();
     for frame in &exchange.survey.frames {
         if exchange.group_of(frame.closure).is_none() {
             continue;
@@ -118,6 +125,14 @@ unsafe fn is_in_it(context: &Context, place: i64) -> bool {
     inside
 }
 
+/// Which function a code is.
+fn origin_of(code: &Code) -> Origin {
+    Origin {
+        file: code.file,
+        function: code.function.checked_sub(code.chunk.frame.text_base() + 1),
+    }
+}
+
 unsafe fn exchange_again(context: &Context, watch: &Watch) {
     let idle = Idle::begin(context);
     let mut exchange = Exchange {
@@ -127,23 +142,20 @@ unsafe fn exchange_again(context: &Context, watch: &Watch) {
     {
         let files = context.files.borrow();
         for swap in &watch.swaps {
-            let origin = |code: &Code| Origin {
-                file: code.file,
-                function: code.function.checked_sub(code.chunk.frame.text_base() + 1),
-            };
             let path = swap
                 .new
                 .chunk
                 .outline
                 .functions
-                .get(origin(&swap.new).function.unwrap_or_default());
+                .get(origin_of(&swap.new).function.unwrap_or_default());
             let name = path.map_or("function", |function| &function.path);
-            let Some(group) = exchange.group(&files, name, Some(origin(&swap.old)), origin(&swap.new)) else {
+            let Some(group) = exchange.group(&files, name, Some(origin_of(&swap.old)), origin_of(&swap.new)) else {
                 return;
             };
             exchange.swaps.push(Swap { group, ..swap.clone() });
         }
     }
+    let olds: Vec<Origin> = watch.swaps.iter().map(|swap| origin_of(&swap.old)).collect();
     let mut journal = Journal::default();
     let outcome = protected(context, &mut |l| {
         for place in [FOUND, MADE, JOURNAL, LIST] {
@@ -166,6 +178,12 @@ unsafe fn exchange_again(context: &Context, watch: &Watch) {
             }
         }
         ffi::lua_settop(l, 4);
+        // What an earlier patch's exchange has made just now has prototypes of its own.
+        let protos = context.files.borrow_mut().protos(l, |origin| olds.contains(&origin));
+        for (proto, origin) in protos {
+            let swap = olds.iter().position(|old| *old == origin);
+            exchange.by_proto.extend(swap.map(|swap| (proto, swap)));
+        }
         exchange.look(l, context, tables);
         Maker::new(context, &mut exchange, tables).make_all(l)?;
         let changes = Changes::default();
