@@ -76,7 +76,7 @@ fn whoever_has_begun_has_its_limits() {
     };
     let long_ago = Instant::now().checked_sub(Duration::from_secs(5)).expect("a past");
     let (queued, running, waiting) = (Progress::default(), Progress::default(), Progress::default());
-    running.begin();
+    running.run();
     waiting.wait();
     assert_eq!(errand(1, Progress::default()).trouble(LIMITS, long_ago), None);
     assert_eq!(errand(3, queued).trouble(LIMITS, long_ago), Some(Trouble::Unreached));

@@ -4,6 +4,14 @@ use super::case::{Case, Form, case};
 use super::driver::run;
 
 const CASES: &[Case] = &[
+    case("what a body of several patches ago still makes is the newest")
+        .v1("local function mk(n) skynet.sleep(150) return function() n = n + 1 return 'v1', n end end
+            function M.go() skynet.fork(function() MADE = mk(5) end) end")
+        .run("M.go()")
+        .edit("return 'v1', n", "return 'v2', n")
+        .edit("return 'v2', n", "return 'v3', n")
+        .soon("MADE ~= nil", "true")
+        .soon("(MADE())", "v3"),
     case("a pending timer whose closure calls the function")
         .v1("LOG = {}
             local function expire(id) LOG[#LOG + 1] = 'v1 ' .. id end
