@@ -5,7 +5,7 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_int;
 use std::sync::Arc;
 
@@ -65,8 +65,8 @@ pub struct Files {
     /// Places of the main functions in [`Slot::Mains`].
     mains: HashMap<usize, i64>,
     origins: HashMap<Proto, Origin>,
-    /// Functions that have, or had, a prototype in this VM: others are text alone.
-    made: HashSet<Origin>,
+    /// The prototypes of functions that have any in this VM: others are text alone.
+    made: HashMap<Origin, Vec<Proto>>,
     /// The versions of each loaded file, the newest last; none if there is only the file itself.
     versions: HashMap<usize, Vec<usize>>,
     /// A patch's functions that stand for a file's: newest first to be asked.
@@ -152,7 +152,7 @@ impl Files {
 
     fn note(&mut self, proto: Proto, origin: Origin) {
         self.origins.insert(proto, origin);
-        self.made.insert(origin);
+        self.made.entry(origin).or_default().push(proto);
     }
 
     /// Place of a file's main function in [`Slot::Mains`].
@@ -357,7 +357,7 @@ impl Files {
         self.index(l);
         let standing = self.stand_ins(logical).into_iter().chain([logical]);
         let mut actual: Vec<Origin> = standing.flat_map(|origin| self.alike(origin)).collect();
-        actual.retain(|origin| self.made.contains(origin));
+        actual.retain(|origin| self.made.contains_key(origin));
         actual.sort_unstable();
         actual.dedup();
         actual
@@ -387,17 +387,24 @@ impl Files {
         self.origins.get(&proto).copied()
     }
 
+    /// The prototypes of some functions.
+    ///
+    /// # Safety
+    /// As [`Files::origin`].
+    pub unsafe fn protos_of(&mut self, l: *mut lua_State, functions: &[Origin]) -> Vec<Proto> {
+        self.index(l);
+        let made = functions.iter().filter_map(|function| self.made.get(function));
+        made.flatten().copied().collect()
+    }
+
     /// The prototypes of functions that satisfy a condition.
     ///
     /// # Safety
     /// As [`Files::origin`].
-    pub unsafe fn protos(&mut self, l: *mut lua_State, wanted: impl Fn(Origin) -> bool) -> Vec<(Proto, Origin)> {
+    pub unsafe fn protos(&mut self, l: *mut lua_State, wanted: impl Fn(Origin) -> bool) -> Vec<Proto> {
         self.index(l);
-        self.origins
-            .iter()
-            .filter(|(_, origin)| wanted(**origin))
-            .map(|(proto, origin)| (*proto, *origin))
-            .collect()
+        let found = self.origins.iter().filter(|(_, origin)| wanted(**origin));
+        found.map(|(proto, _)| *proto).collect()
     }
 
     unsafe fn index(&mut self, l: *mut lua_State) {

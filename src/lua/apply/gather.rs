@@ -120,8 +120,8 @@ unsafe fn with_nested(
 ) -> Step {
     let earlier = context.files.borrow().outdated_by(was);
     for old in earlier {
-        let protos = context.files.borrow_mut().protos(l, |origin| origin == old);
-        exchange.old_bodies.extend(protos);
+        let protos = context.files.borrow_mut().protos_of(l, &[old]);
+        exchange.old_bodies.extend(protos.into_iter().map(|proto| (proto, old)));
         nested(l, context, exchange, old, now, new)?;
     }
     nested(l, context, exchange, was, now, new)
@@ -175,8 +175,7 @@ pub unsafe fn nested(
         return Ok(());
     }
     let same = context.files.borrow().alike(was);
-    let protos = context.files.borrow_mut().protos(l, |origin| same.contains(&origin));
-    let makers: Vec<Proto> = protos.into_iter().map(|(proto, _)| proto).collect();
+    let makers = context.files.borrow_mut().protos_of(l, &same);
     for proto in &makers {
         *exchange.replaced_alone.entry(*proto).or_default() += 1;
     }
@@ -242,7 +241,7 @@ impl Swaps<'_> {
             }
             let mut files = context.files.borrow_mut();
             let same = files.alike(was);
-            let protos = files.protos(l, |origin| same.contains(&origin));
+            let protos = files.protos_of(l, &same);
             let Some(group) = exchange.group(&files, after.path(pair.new), Some(was), now) else {
                 continue;
             };
@@ -266,9 +265,7 @@ impl Swaps<'_> {
                 makers: self.makers.clone(),
             });
             let swap = exchange.swaps.len() - 1;
-            exchange
-                .by_proto
-                .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
+            exchange.by_proto.extend(protos.into_iter().map(|proto| (proto, swap)));
             versions::witness(l, context, exchange, swap);
         }
         Ok(())

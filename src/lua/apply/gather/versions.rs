@@ -109,7 +109,7 @@ unsafe fn add_swap(
 ) -> Step {
     let Some(new) = code(context, now) else { return Ok(()) };
     let mut files = context.files.borrow_mut();
-    let protos = files.protos(l, |origin| origin == was);
+    let protos = files.protos_of(l, &[was]);
     let Some(group) = exchange.group(&files, name_of(&revising.new, now), Some(was), now) else {
         return Ok(());
     };
@@ -129,9 +129,7 @@ unsafe fn add_swap(
         makers: Vec::new(),
     });
     let swap = exchange.swaps.len() - 1;
-    exchange
-        .by_proto
-        .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
+    exchange.by_proto.extend(protos.into_iter().map(|proto| (proto, swap)));
     witness(l, context, exchange, swap);
     Ok(())
 }
@@ -230,7 +228,7 @@ pub unsafe fn witnesses(l: *mut lua_State, context: &Context, exchange: &mut Exc
     let mut of_text: Vec<Origin> = files.standing_for(version);
     of_text.extend(files.alike_to_some(version));
     let protos = files.protos(l, |origin| origin.file == version || of_text.contains(&origin));
-    exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
+    exchange.witnesses.extend(protos);
 }
 
 /// Literals of variables that are visible in a block of the file alone: whoever uses them has them.
@@ -270,21 +268,19 @@ pub unsafe fn removed(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                 };
                 let mut files = work.context.files.borrow_mut();
                 let actual = files.actual(l, logical);
-                let protos = files.protos(l, |origin| actual.contains(&origin));
+                let protos = files.protos_of(l, &actual);
                 let name = name_of(&revising.old, logical).to_owned();
                 let exchange = &mut work.exchange;
                 if is_doubtful {
                     exchange
                         .doubtful
-                        .extend(protos.iter().map(|(proto, _)| (*proto, name.clone())));
+                        .extend(protos.iter().map(|proto| (*proto, name.clone())));
                 } else {
                     exchange.removed.push(name);
                     let at = exchange.removed.len() - 1;
-                    exchange
-                        .removed_protos
-                        .extend(protos.iter().map(|(proto, _)| (*proto, at)));
+                    exchange.removed_protos.extend(protos.iter().map(|proto| (*proto, at)));
                 }
-                exchange.witnesses.extend(protos.into_iter().map(|(proto, _)| proto));
+                exchange.witnesses.extend(protos);
             }
         }
     }

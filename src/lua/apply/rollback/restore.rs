@@ -78,7 +78,7 @@ pub unsafe fn restore_version(
         };
         let mut files = context.files.borrow_mut();
         let same = files.alike(from);
-        let protos = files.protos(l, |origin| same.contains(&origin));
+        let protos = files.protos_of(l, &same);
         let known = exchange.groups.iter().position(|group| group.old == Some(from));
         let name = now.path(pair.old);
         let Some(group) = known.or_else(|| exchange.group(&files, name, Some(from), to)) else {
@@ -104,9 +104,7 @@ pub unsafe fn restore_version(
             makers: Vec::new(),
         });
         let swap = exchange.swaps.len() - 1;
-        exchange
-            .by_proto
-            .extend(protos.into_iter().map(|(proto, _)| (proto, swap)));
+        exchange.by_proto.extend(protos.into_iter().map(|proto| (proto, swap)));
         gather::versions::witness(l, context, exchange, swap);
     }
     Ok(())
