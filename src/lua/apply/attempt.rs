@@ -20,6 +20,7 @@ use crate::lua::context::{Context, Trial};
 use crate::lua::files::Kind;
 use crate::lua::guard;
 use crate::lua::heap::record::{self, Snapshot};
+use crate::lua::heap::survey::Survey;
 use crate::lua::outgoing;
 use crate::patch::outcome::Status;
 
@@ -352,6 +353,14 @@ unsafe fn exchange(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         journal: 3,
     };
     work.exchange.look(l, work.context, tables);
+    if gather::versions::add_earlier(l, work)? {
+        work.exchange.survey = Survey::default();
+        ffi::lua_newtable(l);
+        put(l, FOUND);
+        get(l, FOUND);
+        ffi::lua_replace(l, tables.found);
+        work.exchange.look(l, work.context, tables);
+    }
     hazards::refuse(l, work, tables)?;
     hazards::tell_in_flight(work);
     Maker::new(work.context, &mut work.exchange, tables).make_all(l)?;

@@ -71,6 +71,8 @@ pub struct Exchange {
     pub doubtful: FxHashMap<Proto, String>,
     /// Functions that are the same in the old text and the new.
     pub alike: Vec<(Origin, Origin)>,
+    /// Prototypes of functions that newer ones have replaced already; hardly ever one is alive still.
+    pub earlier: FxHashSet<Proto>,
     /// Who holds what.
     pub survey: Survey,
     /// The new closure (a place in the list of what was made) for each closure of the survey; 0: it stays.
@@ -109,6 +111,7 @@ impl Exchange {
                 .copied()
                 .chain(self.witnesses.iter().copied())
                 .chain(self.old_bodies.keys().copied())
+                .chain(self.earlier.iter().copied())
                 .collect(),
         };
         survey::find(l, tables.found, scope(context), &wanted, &mut self.survey);

@@ -43,6 +43,8 @@ pub struct Revising {
     pub plan: Arc<Revision>,
     /// Functions that are the same in both: what they really come from, what they stood for, what they stand for from now on.
     pub unchanged: Vec<(Origin, Origin, Origin)>,
+    /// Functions that were in the place of replaced ones before, and what takes their place now, if one of them is alive.
+    pub earlier: Vec<(Origin, Origin)>,
     /// Patches whose functions the new version replaces.
     pub superseded: Vec<u64>,
 }
@@ -158,6 +160,7 @@ unsafe fn compare(
         new,
         plan,
         unchanged: Vec::new(),
+        earlier: Vec::new(),
         superseded: Vec::new(),
     })
 }

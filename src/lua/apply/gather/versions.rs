@@ -17,6 +17,7 @@ use crate::lua::apply::{Step, Work, bind};
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::Origin;
+use crate::lua::layout::Proto;
 use crate::patch::bytecode::Binding;
 use crate::patch::compare::Join;
 
@@ -81,11 +82,35 @@ pub unsafe fn from_revision(
         }
         earlier.sort_unstable();
         earlier.dedup();
-        for was in earlier {
-            replaced_otherwise(l, context, exchange, revising, (was, now))?;
-        }
+        exchange
+            .earlier
+            .extend(context.files.borrow_mut().protos_of(l, &earlier));
+        revising.earlier.extend(earlier.into_iter().map(|was| (was, now)));
     }
     Ok(())
+}
+
+/// What was in the place of replaced functions before them takes its leave, too, if the look around has met any of it, or old bodies may
+/// still make it; whether it does. What has to be compared for it grows with every version.
+///
+/// # Errors
+/// When a text cannot be compared.
+///
+/// # Safety
+/// As [`nested`].
+pub unsafe fn add_earlier(l: *mut lua_State, work: &mut Work<'_>) -> Result<bool, String> {
+    let exchange = &mut work.exchange;
+    let is_earlier = |proto: Option<Proto>| proto.is_some_and(|proto| exchange.earlier.contains(&proto));
+    let alive = exchange.survey.closures.iter().any(|closure| is_earlier(closure.proto));
+    if exchange.earlier.is_empty() || !alive && work.context.applied.in_flight.borrow().is_empty() {
+        return Ok(false);
+    }
+    for revising in &work.revisions {
+        for pair in &revising.earlier {
+            replaced_otherwise(l, work.context, exchange, revising, *pair)?;
+        }
+    }
+    Ok(true)
 }
 
 /// How the closures of one function find the variables of another's.
