@@ -126,6 +126,8 @@ impl Office {
             whole: OnceLock::new(),
             sources: OnceLock::new(),
         });
+        // Read here: the instances stand still while they work on it.
+        patch.whole_file();
         let for_all = parcel.target == Target::All;
         if for_all {
             self.standing.post(&patch);

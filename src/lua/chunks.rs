@@ -24,7 +24,7 @@ use crate::lua::values;
 use crate::patch::bytecode::Code;
 use crate::patch::compare::Side;
 use crate::patch::source::Source;
-use crate::patch::syntax::{Outline, outline, too_much};
+use crate::patch::syntax::{Outline, too_much};
 
 /// One compiled file.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Chunk {
     /// SHA-256 of the file's bytes, hexadecimal.
     pub sha256: String,
     /// What its syntax tree tells.
-    pub outline: Outline,
+    pub outline: Arc<Outline>,
     /// What stands around it.
     pub frame: Frame,
     bytecode: Vec<u8>,
@@ -151,15 +151,29 @@ impl Chunks {
     /// # Safety
     /// As [`Chunks::file`].
     pub unsafe fn text(&self, l: *mut lua_State, bytes: &[u8], label: &str) -> Result<Arc<Chunk>, String> {
-        let sha256 = hex::encode(Sha256::digest(bytes));
-        let key = (label.to_owned(), sha256);
+        let key = (label.to_owned(), hex::encode(Sha256::digest(bytes)));
         if let Some(chunk) = self.find(&key) {
             return Ok(chunk);
         }
         let source = Source::new(bytes).map_err(|why| format!("{label}: {why}"))?;
-        let chunk = Arc::new(compile(l, source, label, key.1.clone())?);
-        self.keep(key, &chunk);
-        Ok(chunk)
+        let chunk = compile(l, &source, label, key.1.clone())?;
+        Ok(self.keep(key, chunk))
+    }
+
+    /// The same for a text whose outline may be known.
+    ///
+    /// # Errors
+    /// As [`Chunks::text`].
+    ///
+    /// # Safety
+    /// As [`Chunks::file`].
+    pub unsafe fn source(&self, l: *mut lua_State, source: &Source, label: &str) -> Result<Arc<Chunk>, String> {
+        let key = (label.to_owned(), hex::encode(Sha256::digest(source.bytes())));
+        if let Some(chunk) = self.find(&key) {
+            return Ok(chunk);
+        }
+        let chunk = compile(l, source, label, key.1.clone())?;
+        Ok(self.keep(key, chunk))
     }
 
     /// A file of the built-in library, compiled; not searched for and without probe.
@@ -174,7 +188,7 @@ impl Chunks {
         if let Some(chunk) = self.builtins.lock().get(&label) {
             return Ok(chunk.clone());
         }
-        let chunk = Arc::new(compile(l, Source::new(text.as_bytes())?, &label, String::new())?);
+        let chunk = Arc::new(compile(l, &Source::new(text.as_bytes())?, &label, String::new())?);
         self.builtins.lock().insert(label, chunk.clone());
         Ok(chunk)
     }
@@ -207,22 +221,23 @@ impl Chunks {
         if let Some(chunk) = self.find(&key) {
             return Ok(chunk);
         }
-        let chunk = Arc::new(compile_bound(l, source, label, declarations, text)?);
-        self.keep(key, &chunk);
-        Ok(chunk)
+        let chunk = compile_bound(l, source, label, declarations, text)?;
+        Ok(self.keep(key, chunk))
     }
 
     fn find(&self, key: &(String, String)) -> Option<Arc<Chunk>> {
         self.known.lock().get(key)?.upgrade()
     }
 
-    fn keep(&self, key: (String, String), chunk: &Arc<Chunk>) {
+    fn keep(&self, key: (String, String), chunk: Chunk) -> Arc<Chunk> {
+        let chunk = Arc::new(chunk);
         let mut known = self.known.lock();
         // Now and then what nobody has any more is forgotten.
         if known.len() == known.capacity() {
             known.retain(|_, chunk| chunk.strong_count() > 0);
         }
-        known.insert(key, Arc::downgrade(chunk));
+        known.insert(key, Arc::downgrade(&chunk));
+        chunk
     }
 
     /// Forgets what directory entries said, so that every file is read again. Chunks of equal text stay shared.
@@ -296,15 +311,15 @@ pub unsafe fn load(l: *mut lua_State, text: &[u8], label: &str, mode: &std::ffi:
     ffi::luaL_loadbufferx(l, text.as_ptr().cast(), text.len(), name.as_ptr(), mode.as_ptr()) == ffi::LUA_OK
 }
 
-unsafe fn compile(l: *mut lua_State, source: Source, label: &str, sha256: String) -> Result<Chunk, String> {
+unsafe fn compile(l: *mut lua_State, source: &Source, label: &str, sha256: String) -> Result<Chunk, String> {
     if !load(l, source.bytes(), label, c"t") {
         let message = values::text(l, -1).unwrap_or_default();
         ffi::lua_pop(l, 1);
-        return Err(explain(&source, label, message));
+        return Err(explain(source, label, message));
     }
-    let (mut outline_of, mut frame) = (Outline::default(), Frame::Bare);
+    let (mut outline_of, mut frame) = (Arc::default(), Frame::Bare);
     if !label.starts_with(BUILTIN) {
-        outline_of = outline(source.bytes());
+        outline_of = source.outline().clone();
         // Where the probe does not fit (a label at the very end) the file runs without it.
         let probes = [Frame::Probed, Frame::ProbedInside].into_iter();
         let mut probes = probes.map(|frame| (frame, with_probe(source.bytes(), &outline_of, frame)));
@@ -361,7 +376,7 @@ unsafe fn compile_bound(
         label: label.to_owned(),
         text: source.bytes().to_vec(),
         sha256: String::new(),
-        outline: outline(source.bytes()),
+        outline: source.outline().clone(),
         frame: Frame::Bound(declarations.len()),
         bytecode: dump(l),
         code: OnceLock::new(),

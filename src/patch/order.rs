@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::patch::outcome::{InstanceReport, SourceFile};
 use crate::patch::source::Source;
-use crate::patch::syntax::{WholeFile, outline, source_of};
+use crate::patch::syntax::{WholeFile, source_of};
 
 /// One patch on its way, the same for every instance.
 #[derive(Debug)]
@@ -39,7 +39,9 @@ impl Patch {
     /// What it is a new version of, if it is a whole file.
     pub fn whole_file(&self) -> Option<&WholeFile> {
         let text = self.source.bytes();
-        self.whole.get_or_init(|| source_of(&outline(text), text)).as_ref()
+        self.whole
+            .get_or_init(|| source_of(self.source.outline(), text))
+            .as_ref()
     }
 }
 

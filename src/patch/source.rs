@@ -1,8 +1,15 @@
 //! The text of a patch as people really save and paste it: byte order marks, `#!` lines, and look-alike characters from web pages.
 
+use std::sync::{Arc, OnceLock};
+
+use crate::patch::syntax::{Outline, outline};
+
 /// Lua source, ready for the compiler: no byte order mark, and a `#!` line turned into a comment so that line numbers stay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source(Vec<u8>);
+#[derive(Clone, Debug)]
+pub struct Source {
+    text: Vec<u8>,
+    outline: OnceLock<Arc<Outline>>,
+}
 
 /// Characters that look like Lua's own but are not: (UTF-8, code point, what it is, what to write instead).
 const LOOK_ALIKES: &[(&str, &str, &str, &str)] = &[
@@ -53,17 +60,25 @@ impl Source {
         if text.starts_with(b"#") {
             text.splice(0..1, *b"--");
         }
-        Ok(Source(text))
+        Ok(Source {
+            text,
+            outline: OnceLock::new(),
+        })
     }
 
     /// The text, for the compiler.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.text
+    }
+
+    /// What its syntax tree tells; it is read when that is first asked.
+    pub fn outline(&self) -> &Arc<Outline> {
+        self.outline.get_or_init(|| Arc::new(outline(&self.text)))
     }
 
     /// Why line `line` (from 1) may have puzzled the compiler although it looks right: a look-alike character in it, named.
     pub fn look_alike_on(&self, line: usize) -> Option<String> {
-        let text = self.0.split(|&b| b == b'\n').nth(line.checked_sub(1)?)?;
+        let text = self.text.split(|&b| b == b'\n').nth(line.checked_sub(1)?)?;
         let text = String::from_utf8_lossy(text);
         let first = |(shape, ..): &(&str, &str, &str, &str)| text.find(shape);
         let (_, code, what, instead) = LOOK_ALIKES

@@ -88,10 +88,7 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, whole: &WholeFile)
             WholeFile::Module(name) => format!("the module {name} is not loaded here"),
         });
     }
-    let new = context
-        .host
-        .chunks
-        .text(l, work.patch.source.bytes(), &work.patch.label)?;
+    let new = context.host.chunks.source(l, &work.patch.source, &work.patch.label)?;
     for activation in loaded {
         let revising = compare(l, work, activation, new.clone())?;
         bind_program(l, work, &revising)?;
