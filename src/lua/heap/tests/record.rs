@@ -97,3 +97,24 @@ fn what_was_there_is_known() {
         }
     }));
 }
+
+#[test]
+fn a_released_log_takes_no_memory() {
+    let mut vm = Vm::new(TABLES, true);
+    let mut snapshot = Snapshot::default();
+    let (mut taken, mut left) = (0, 0);
+    let before = vm.memory.used();
+    assert!(vm.protected(|l, vm| {
+        let scope = vm.scope();
+        // SAFETY: this is the protected call; the snapshot is not in its frames.
+        unsafe {
+            ffi::lua_settop(l, 0);
+            record::push_log(l);
+            record::take(l, scope, &mut snapshot);
+            taken = vm.memory.used() - before;
+            record::release(l, 1, &snapshot);
+            left = vm.memory.used() - before;
+        }
+    }));
+    assert!(left * 20 < taken, "{left} of {taken} bytes");
+}
