@@ -87,6 +87,8 @@ pub struct Undo {
     pub data: u32,
     /// The files that got a new version.
     pub revisions: Vec<Revised>,
+    /// Whether the service took no patches before, if this one has changed that.
+    pub locked: Option<bool>,
     /// What was known of outdated functions before.
     pub outdated: Vec<(Origin, Option<Origin>)>,
 }

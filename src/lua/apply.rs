@@ -89,6 +89,8 @@ struct Work<'a> {
     began: Instant,
     programs: Vec<Program>,
     revisions: Vec<Revising>,
+    /// The service took no patches before.
+    locked: bool,
     /// What was known of functions that are outdated now.
     outdated: Vec<(Origin, Option<Origin>)>,
     /// Variables of a file that are back.
@@ -204,6 +206,7 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         began: Instant::now(),
         programs: Vec::new(),
         revisions: Vec::new(),
+        locked: context.applied.locked.get(),
         outdated: Vec::new(),
         returned: Vec::new(),
         literals: Vec::new(),

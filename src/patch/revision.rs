@@ -7,9 +7,9 @@
 mod program;
 mod remarks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::patch::bytecode::Declaration as Variable;
+use crate::patch::bytecode::{Binding, Declaration as Variable};
 use crate::patch::compare::{Comparison, Side, compare};
 use crate::patch::syntax::{Declaration, Kind, Value};
 
@@ -78,6 +78,7 @@ pub fn plan(old: Side<'_>, new: Side<'_>, new_text: &[u8], names: Names<'_>) -> 
     let dropped = of_file(old, |variable| !kept.contains(&variable));
     let mut notes = Vec::new();
     let literals = literals(old, new, &comparison, names, &mut notes);
+    inner_literals(old, new, &comparison, names, &mut notes);
     let fields = remarks::new_fields(old, new, &comparison, names, &mut notes);
     let calls = remarks::added_calls(old, new, &comparison);
     let program = program::assemble(new, new_text, &comparison, &added, &fields, calls);
@@ -147,6 +148,40 @@ fn literals(
         }
     }
     found
+}
+
+/// Tells of literals of variables that functions keep for the closures they make: those that were made keep what they have.
+fn inner_literals(old: Side<'_>, new: Side<'_>, comparison: &Comparison, names: Names<'_>, notes: &mut Vec<String>) {
+    let functions = 0..new.code.functions.len();
+    let captured: BTreeSet<Variable> = functions
+        .flat_map(|function| new.code.bindings(function))
+        .filter_map(|binding| match binding {
+            Some(Binding::Local(variable)) if variable.function != new.base => Some(variable),
+            _ => None,
+        })
+        .collect();
+    for variable in captured {
+        let before = comparison
+            .variables
+            .get(&variable)
+            .and_then(|before| old.declared(*before));
+        let (Some(was), Some(is)) = (before, new.declared(variable)) else {
+            continue;
+        };
+        if let (Some(before), Some(now)) = (&was.initial, &is.initial)
+            && (&before.value, &now.value) == (&Value::Literal, &Value::Literal)
+            && before.text != now.text
+        {
+            notes.push(format!(
+                "local `{}` of `{}` is {} in what is made from now on; what was made keeps the value that it has ({}:{})",
+                is.name,
+                new.path(variable.function),
+                now.text,
+                names.new,
+                is.line
+            ));
+        }
+    }
 }
 
 /// Without an initialiser it is nil. (One of several results of a call is no literal.)

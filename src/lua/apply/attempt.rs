@@ -77,7 +77,6 @@ impl Work<'_> {
         }
         // A patch that answers a deferred request and then fails has not answered it.
         let deferred = self.context.deferred.borrow().clone();
-        let locked = self.context.applied.locked.get();
         *self.context.trial.borrow_mut() = Some(Trial {
             deadline: Some(Instant::now() + self.context.host.config.time_limit),
             ..Trial::default()
@@ -98,7 +97,7 @@ impl Work<'_> {
                 }
                 self.blame(why);
                 *self.context.deferred.borrow_mut() = deferred;
-                self.context.applied.locked.set(locked);
+                self.context.applied.locked.set(self.locked);
                 if let Err(why) = self.step(take_back) {
                     self.report.warnings.push(format!("undoing was not complete: {why}"));
                 }

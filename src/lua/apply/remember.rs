@@ -41,6 +41,7 @@ pub(super) unsafe fn remember(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         spots: keeper.spots,
         literals: work.literals.clone(),
         data: work.report.values.saturating_sub(functions),
+        locked: (work.locked != work.context.applied.locked.get()).then_some(work.locked),
         outdated: work.outdated.clone(),
         revisions: work.revisions.iter().map(|revising| revised(work, revising)).collect(),
     };

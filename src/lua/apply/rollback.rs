@@ -82,7 +82,7 @@ impl Back<'_> {
         })?;
         let undone = ids
             .iter()
-            .try_for_each(|id| protected(context, &mut |l| self.one(l, *id)));
+            .try_for_each(|id| protected(context, &mut |l| self.one(l, *id, ids)));
         if dry || undone.is_err() {
             protected(context, &mut |l| {
                 get(l, JOURNAL);
@@ -127,7 +127,7 @@ impl Back<'_> {
         }
     }
 
-    unsafe fn one(&mut self, l: *mut lua_State, id: u64) -> Step {
+    unsafe fn one(&mut self, l: *mut lua_State, id: u64, going: &[u64]) -> Step {
         let all = self.context.applied.undo.borrow();
         let Some(undo) = all.get(&id) else { return Ok(()) };
         for place in [FOUND, MADE, LIST] {
@@ -155,7 +155,10 @@ impl Back<'_> {
         }
         exchange.look(l, self.context, tables);
         hazards::refuse_traversed(l, &exchange, tables)?;
-        restore::refuse_younger(&exchange, undo)?;
+        // Where everything before it goes, too, the file's own text is what they come to.
+        if all.keys().any(|other| *other < id && !going.contains(other)) {
+            restore::refuse_younger(&exchange, undo)?;
+        }
         Maker::new(self.context, &mut exchange, tables).make_all(l)?;
         let written = Written {
             changes: &[],
@@ -303,5 +306,8 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
     ffi::lua_pop(l, 1);
     hooks::drop_unload(l, context, id);
     in_flight::forget(context, id);
+    if let Some(locked) = undo.locked {
+        context.applied.locked.set(locked);
+    }
     context.applied.live.borrow_mut().retain(|patch| patch.id != id);
 }

@@ -247,6 +247,12 @@ const CASES: &[Case] = &[
         .also("'v1'", "'v2'")
         .says("M.mk")
         .gives("A(), M.other(), M.mk(5)()", "2 v2 6"),
+    case("a literal of a factory changes for what is made from now on, which is said")
+        .v1("function M.mk() local mult = 3 return function(n) return n * mult end end
+            OLD = M.mk()")
+        .edit("local mult = 3", "local mult = 10")
+        .says("`mult`")
+        .gives("OLD(2), M.mk()(2)", "6 20"),
 ];
 
 #[test]

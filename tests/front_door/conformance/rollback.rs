@@ -114,6 +114,27 @@ const CASES: &[Case] = &[
         .gives("M.f()", "a 3")
         .rollback()
         .gives("HOLDS[1]()", "v1 4"),
+    case("everything goes, also what was made since of a function that two patches had")
+        .v1("function M.mk() local n = 0 return function() n = n + 1 return n, 'v1' end end
+            OLD = M.mk()")
+        .run("OLD()")
+        .named("a.lua")
+        .chunk("function M.mk() local n = 0 return function() n = n + 1 return n, 'a' end end")
+        .named("b.lua")
+        .edit("return n, 'v1' end end", "return n, 'b' end end")
+        .run("YOUNG = M.mk()")
+        .run("YOUNG()")
+        .gives("YOUNG()", "2 b")
+        .console("rollback @@ --all", "")
+        .gives("OLD()", "2 v1")
+        .gives("YOUNG()", "3 v1")
+        .gives("M.mk()()", "1 v1"),
+    case("a service is reloadable again when the patch that forbade it goes")
+        .v1("function M.f() return 'v1' end")
+        .chunk("require 'hotfix'.reloadable(false) LOCKED = true")
+        .console("rollback @@", "")
+        .chunk("function M.f() return 'v2' end")
+        .gives("M.f()", "v2"),
     case("rollback of everything returns to the source")
         .v1("local n = 0
             function M.f() n = n + 1 return 'v1', n end
