@@ -17,6 +17,7 @@ mod budget;
 mod exchange;
 mod gather;
 mod hazards;
+mod held;
 pub mod hooks;
 pub mod in_flight;
 mod joins;
@@ -44,6 +45,7 @@ use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::revision::Literal;
 
 use exchange::Exchange;
+use held::Held;
 use revise::Revising;
 use slots::Slots;
 use step::{get, put};
@@ -99,6 +101,7 @@ struct Work<'a> {
     literals: Vec<(usize, Cell, Literal)>,
     slots: Slots,
     snapshot: Option<Snapshot>,
+    held: Held,
     changes: Changes,
     exchange: Exchange,
     /// Functions that got two successors, by address: their names.
@@ -212,6 +215,7 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         literals: Vec::new(),
         slots: Slots::default(),
         snapshot: None,
+        held: Held::default(),
         changes: Changes::default(),
         exchange: Exchange::default(),
         disputed: HashMap::new(),

@@ -2,7 +2,7 @@
 //! was. One table of harm; each row is applied, fails on purpose, and must leave no trace.
 
 use crate::harness::Project;
-use crate::harness::svc::{apply, apply_well};
+use crate::harness::svc::{apply, apply_well, greet};
 
 /// State of every kind, and one command that shows all of it.
 const HOARD: &str = r#"
@@ -156,4 +156,24 @@ fn whatever_is_raised_has_a_summary() {
         assert!(summary.contains(said), "{raise}: {summary}");
         assert_eq!(node.ask(".svc", "\"label\""), "old", "{raise}");
     }
+}
+
+/// A heap above the limit is not written down: functions are seen and undone all the same.
+#[test]
+fn above_the_snapshot_limit_functions_are_still_carried_and_undone() {
+    let project = Project::with_svc().set("hotfix", "snapshot_limit", "\"1 KiB\"");
+    let mut node = project.start();
+    node.wait_line("ready");
+    let by_hand = "local mine = command\nmine.greet = function(name) return decorate('by hand ' .. name) end\n";
+    let failed = apply(&project, &mut node, format!("{by_hand}error 'no'\n"));
+    assert!(
+        failed.starts_with("failed and undone: hotfix/svc/x.lua:3: no"),
+        "{failed}"
+    );
+    assert_eq!(greet(&node), "<hello you>");
+    let mark = node.mark();
+    let applied = apply_well(&project, &mut node, by_hand);
+    assert!(applied.contains(": 1 function, 1 holder"), "{applied}");
+    node.wait_line_since(mark, "hotfix.snapshot_limit");
+    assert_eq!(greet(&node), "<by hand you>");
 }

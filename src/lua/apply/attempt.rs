@@ -111,7 +111,7 @@ impl Work<'_> {
     /// Writes the heap down, if it is not too large for that.
     unsafe fn note_heap(&mut self) -> Step {
         if self.is_too_large() {
-            return self.step(threads);
+            return self.step(holders);
         }
         self.step(record)
     }
@@ -278,9 +278,12 @@ pub unsafe fn forget_heap(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     Ok(())
 }
 
-/// Finds the coroutines that the patch could run.
-unsafe fn threads(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    record::threads(l, scope(work.context), &mut work.threads);
+/// Finds the coroutines that the patch could run, and who holds functions.
+unsafe fn holders(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    get(l, SLOTS);
+    let list = ffi::lua_gettop(l);
+    work.slots.add_holders(l, list, scope(work.context), &mut work.held);
+    work.threads.append(&mut work.held.threads);
     Ok(())
 }
 

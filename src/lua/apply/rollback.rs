@@ -21,6 +21,7 @@ use crate::lua::changes::Place;
 use crate::lua::context::{Context, Trial};
 use crate::lua::files::Origin;
 use crate::lua::heap::record;
+use crate::lua::heap::seen::Seen;
 use crate::lua::switch::Journal;
 use crate::lua::values::{self, Slot};
 use crate::lua::variables;
@@ -107,9 +108,9 @@ impl Back<'_> {
     unsafe fn unload(&mut self, ids: &[u64]) {
         let context = self.context;
         for id in ids.iter().filter(|id| hooks::unloads(context, **id) > 0) {
-            let mut threads = Vec::new();
+            let (mut threads, mut seen) = (Vec::new(), Seen::default());
             let found = protected(context, &mut |l| {
-                record::threads(l, scope(context), &mut threads);
+                record::threads(l, scope(context), &mut seen, &mut threads);
                 Ok(())
             });
             if found.is_err() {

@@ -10,9 +10,10 @@ use std::ffi::c_int;
 use mlua::ffi::{self, lua_State};
 
 use crate::lua::apply::bind::{Name, Place as Where};
+use crate::lua::apply::held::{self, Held};
 use crate::lua::changes::{self, Noted, Place};
 use crate::lua::chunks::Chunk;
-use crate::lua::heap::record;
+use crate::lua::heap::{self, record};
 use crate::lua::values;
 use crate::lua::variables;
 use crate::patch::syntax::{Field, Kind, Path, Statement, Target, Value};
@@ -116,6 +117,21 @@ impl Slots {
         }
         self.length += 3;
         true
+    }
+
+    /// Adds every place that holds a function, as `held` is filled with them; `list` is the stack index of the list of slots.
+    ///
+    /// # Safety
+    /// As [`Slots::find`]; the collector is stopped.
+    pub unsafe fn add_holders(&mut self, l: *mut lua_State, list: c_int, scope: heap::Scope<'_>, held: &mut Held) {
+        // Those that were found already come again.
+        self.all.retain(|slot| {
+            let before = ffi::lua_rawgeti(l, list, slot.at + 2);
+            ffi::lua_pop(l, 1);
+            before != ffi::LUA_TFUNCTION
+        });
+        held::note(l, list, scope, held, &mut self.length);
+        self.all.append(&mut held.places);
     }
 
     /// Whether the place on top of the stack was found before, under the same text.

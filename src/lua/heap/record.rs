@@ -162,13 +162,12 @@ pub unsafe fn release(l: *mut lua_State, log: c_int, snapshot: &Snapshot) {
     ffi::lua_rawseti(l, log, FAR_KEY);
 }
 
-/// Finds every coroutine.
+/// Finds every coroutine. Lua's errors jump over this frame, so it owns nothing.
 ///
 /// # Safety
 /// As [`take`].
-pub unsafe fn threads(l: *mut lua_State, scope: Scope<'_>, found: &mut Vec<*mut lua_State>) {
-    let mut seen = Seen::default();
-    heap::walk(l, scope, &mut seen, &mut Threads { found });
+pub unsafe fn threads(l: *mut lua_State, scope: Scope<'_>, seen: &mut Seen, found: &mut Vec<*mut lua_State>) {
+    heap::walk(l, scope, seen, &mut Threads { found });
 }
 
 struct Threads<'a> {
