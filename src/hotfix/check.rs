@@ -12,10 +12,9 @@ use crate::hotfix::office::{Books, Office};
 use crate::hotfix::parcel::{Parcel, Told, diff_of};
 use crate::hotfix::record;
 use crate::hotfix::round::Round;
-use crate::patch::order::{Order, Patch};
+use crate::patch::order::{Order, Patch, PatchText};
 use crate::patch::outcome::InstanceReport;
 use crate::patch::report::{Deed, Delivery};
-use crate::patch::source::Source;
 
 impl Office {
     /// Asks `instances` what a patch would do. Nothing of it is executed.
@@ -24,12 +23,9 @@ impl Office {
     /// When the history, which has the previous version, cannot be read.
     pub async fn check(&self, parcel: Parcel, instances: &[Arc<Instance>]) -> Result<Told, HistoryError> {
         let last = self.books(|Books { history, .. }| history.last_live(&parcel.service, &parcel.name))?;
-        let reports = match Source::new(&parcel.bytes) {
-            Ok(source) => self.ask_plans(&parcel, source, instances).await,
-            Err(why) => instances
-                .iter()
-                .map(|i| answers::rejected(i, format!("{}: {why}", parcel.label)))
-                .collect(),
+        let reports = match parcel.texts() {
+            Ok(texts) => self.ask_plans(&parcel, texts, instances).await,
+            Err(why) => instances.iter().map(|i| answers::rejected(i, why.clone())).collect(),
         };
         let deed = Deed::Check;
         let delivery = Delivery {
@@ -47,17 +43,20 @@ impl Office {
         })
     }
 
-    async fn ask_plans(&self, parcel: &Parcel, source: Source, instances: &[Arc<Instance>]) -> Vec<InstanceReport> {
+    async fn ask_plans(
+        &self,
+        parcel: &Parcel,
+        texts: Vec<PatchText>,
+        instances: &[Arc<Instance>],
+    ) -> Vec<InstanceReport> {
         let patch = Arc::new(Patch {
             id: 0,
             service: parcel.service.clone(),
             name: parcel.name.clone(),
-            label: parcel.label.clone(),
-            source,
+            texts,
             sha256: record::sha256(&parcel.bytes),
             args: parcel.args.clone(),
             forced: false,
-            whole: OnceLock::new(),
             sources: OnceLock::new(),
         });
         let order = |reply, progress| Order::Check {

@@ -15,19 +15,45 @@ use crate::hotfix::history::HistoryError;
 use crate::hotfix::late::Undecided;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::parcel::{Parcel, Told, diff_of, verdict_of};
-use crate::hotfix::record::{self, Intake, Origin, PatchId, Target};
+use crate::hotfix::record::{self, Intake, Origin, PatchId};
 use crate::hotfix::round::{Answers, Round};
 use crate::patch::diff;
-use crate::patch::order::{Order, Patch};
+use crate::patch::order::{Order, Patch, PatchText};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery};
-use crate::patch::source::Source;
+
+/// What became of source files that were saved.
+pub struct SavedOutcome {
+    /// The number of the patch that they were.
+    pub id: PatchId,
+    /// The verdict.
+    pub status: Status,
+    /// How many functions were replaced or defined.
+    pub functions: usize,
+    /// What each instance answered.
+    pub reports: Vec<InstanceReport>,
+    /// The longest pause of an instance.
+    pub pause: Duration,
+    /// The files against what ran before.
+    pub diff: String,
+}
 
 /// A patch, and the answers to it that were not waited for.
 type Late = (Arc<Patch>, UnboundedReceiver<InstanceReport>);
 
 /// How soon trouble with the archive is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// A patch that was carried to the instances.
+struct Carried {
+    id: PatchId,
+    sha256: String,
+    /// The bytes of the version before it.
+    previous: Option<Vec<u8>>,
+    began: Instant,
+    reports: Vec<InstanceReport>,
+    late: Option<Late>,
+}
 
 impl Office {
     /// Delivers a patch to `instances` and tells how it went, here and in the log. One at a time per service.
@@ -39,35 +65,77 @@ impl Office {
         parcel: Parcel,
         instances: Vec<Arc<Instance>>,
     ) -> Result<Told, HistoryError> {
+        let carried = self.carry(&parcel, &instances).await?;
+        let delivery = delivery(&parcel, &carried);
+        let diff = diff_of(&delivery, &parcel, carried.previous.as_deref());
+        let told = self.tell(&parcel, &delivery, &diff);
+        self.finish(carried.id, &delivery, &diff, carried.began.elapsed());
+        self.conclude(carried, told.status, parcel);
+        Ok(told)
+    }
+
+    /// Delivers source files that were saved. Nothing of it is logged but what their code printed: dev mode tells the rest.
+    ///
+    /// # Errors
+    /// As [`Office::deliver`].
+    pub async fn deliver_saved(
+        self: &Arc<Self>,
+        parcel: Parcel,
+        instances: &[Arc<Instance>],
+    ) -> Result<SavedOutcome, HistoryError> {
+        let carried = self.carry(&parcel, instances).await?;
+        let delivery = delivery(&parcel, &carried);
+        let diff = diff_of(&delivery, &parcel, None);
+        let (speaker, output) = answers::output_of(delivery.reports);
+        output.lines().for_each(|line| info!(handle = speaker, "{line}"));
+        self.finish(carried.id, &delivery, &diff, carried.began.elapsed());
+        let outcome = SavedOutcome {
+            id: carried.id,
+            status: delivery.status(),
+            functions: delivery.functions().len(),
+            reports: carried.reports.clone(),
+            pause: delivery.pause(),
+            diff,
+        };
+        self.conclude(carried, outcome.status, parcel);
+        Ok(outcome)
+    }
+
+    /// Writes a patch down and brings it to the instances.
+    async fn carry(
+        self: &Arc<Self>,
+        parcel: &Parcel,
+        instances: &[Arc<Instance>],
+    ) -> Result<Carried, HistoryError> {
         let began = Instant::now();
         let sha256 = record::sha256(&parcel.bytes);
-        let (id, previous) = self.write_down(&parcel, &sha256)?;
-        let (reports, late) = match Source::new(&parcel.bytes) {
-            Ok(source) => self.send(&parcel, source, id, &sha256, &instances).await,
+        let (id, previous) = self.write_down(parcel, &sha256)?;
+        let (reports, late) = match parcel.texts() {
+            Ok(texts) => self.send(parcel, texts, id, &sha256, instances).await,
             Err(why) => {
-                let rejected = |instance| answers::rejected(instance, format!("{}: {why}", parcel.label));
+                let rejected = |instance| answers::rejected(instance, why.clone());
                 (instances.iter().map(rejected).collect(), None)
             }
         };
-        let deed = Deed::Apply {
-            id: id.0,
-            sha256: &sha256,
-            by: (parcel.origin == Origin::Injected).then_some(parcel.by.as_str()),
-        };
-        let delivery = Delivery {
-            deed,
-            reports: &reports,
-        };
-        let diff = diff_of(&delivery, &parcel, previous.as_deref());
-        let told = self.tell(&parcel, &delivery, &diff);
-        self.finish(id, &delivery, &diff, began.elapsed());
-        match late {
-            Some((patch, late)) if told.status == Status::TimedOut => {
+        Ok(Carried {
+            id,
+            sha256,
+            previous,
+            began,
+            reports,
+            late,
+        })
+    }
+
+    /// Waits for what is late, and files the patch.
+    fn conclude(self: &Arc<Self>, carried: Carried, status: Status, parcel: Parcel) {
+        match carried.late {
+            Some((patch, late)) if status == Status::TimedOut => {
                 let undecided = Undecided {
                     patch,
                     parcel,
-                    previous,
-                    began,
+                    previous: carried.previous,
+                    began: carried.began,
                 };
                 self.decide_late(undecided, late);
             }
@@ -75,10 +143,9 @@ impl Office {
                 if let Some((patch, late)) = late {
                     self.await_late(&patch, late);
                 }
-                self.file_if_handled(id, told.status, parcel);
+                self.file_if_handled(carried.id, status, parcel);
             }
         }
-        Ok(told)
     }
 
     /// Files a patch whose verdict lets it leave the letterbox.
@@ -109,7 +176,7 @@ impl Office {
     async fn send(
         self: &Arc<Self>,
         parcel: &Parcel,
-        source: Source,
+        texts: Vec<PatchText>,
         id: PatchId,
         sha256: &str,
         instances: &[Arc<Instance>],
@@ -118,22 +185,22 @@ impl Office {
             id: id.0,
             service: parcel.service.clone(),
             name: parcel.name.clone(),
-            label: parcel.label.clone(),
-            source,
+            texts,
             sha256: sha256.to_owned(),
             args: parcel.args.clone(),
             forced: parcel.origin == Origin::Injected,
-            whole: OnceLock::new(),
             sources: OnceLock::new(),
         });
         // Read here: the instances stand still while they work on it.
-        patch.whole_file();
-        let for_all = parcel.target == Target::All;
-        if for_all {
+        for text in &patch.texts {
+            text.whole_file();
+        }
+        let stands = parcel.stands();
+        if stands {
             self.standing.post(&patch);
         }
         let answers = self.apply(&patch, instances, &HashSet::new()).await;
-        if for_all {
+        if stands {
             self.settle(&patch, &answers.reports);
         }
         let late = (!answers.lost.is_empty()).then_some((patch, answers.late));
@@ -248,5 +315,18 @@ impl Office {
                 }
             }
         });
+    }
+}
+
+/// What was carried, to be told.
+fn delivery<'a>(parcel: &'a Parcel, carried: &'a Carried) -> Delivery<'a> {
+    let deed = Deed::Apply {
+        id: carried.id.0,
+        sha256: &carried.sha256,
+        by: (parcel.origin == Origin::Injected).then_some(parcel.by.as_str()),
+    };
+    Delivery {
+        deed,
+        reports: &carried.reports,
     }
 }

@@ -155,6 +155,7 @@ impl Desk {
             origin: Origin::Injected,
             target,
             path: None,
+            saved: Vec::new(),
         };
         Ok((parcel, instances))
     }

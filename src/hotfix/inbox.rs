@@ -205,5 +205,6 @@ fn parcel(file: Settled) -> Parcel {
         origin: Origin::Dropped,
         target: Target::All,
         path: Some(file.path),
+        saved: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::actor::address::Handle;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::parcel::{Parcel, diff_of, verdict_of};
-use crate::hotfix::record::{PatchId, Target};
+use crate::hotfix::record::PatchId;
 use crate::patch::order::Patch;
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::Delivery;
@@ -56,7 +56,7 @@ impl Office {
         } = undecided;
         let _turn = self.turn(&parcel.service).await;
         let delivery = Delivery::of(&patch, reports);
-        if parcel.target == Target::All && delivery.status() == Status::Applied {
+        if parcel.stands() && delivery.status() == Status::Applied {
             self.standing.post(&patch);
             self.settle(&patch, reports);
         }

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::record::{self, Active, EventKind};
-use crate::patch::order::Patch;
+use crate::patch::order::{Patch, PatchText};
 use crate::patch::report::count;
 use crate::patch::source::Source;
 
@@ -54,16 +54,15 @@ impl Office {
 
     fn bring_back(&self, active: Active) {
         let Ok(source) = Source::new(&active.bytes) else { return };
+        let label = format!("{}/{}/{}", self.config.label, active.service, active.name);
         let patch = Arc::new(Patch {
             id: active.id.0,
-            label: format!("{}/{}/{}", self.config.label, active.service, active.name),
+            texts: vec![PatchText::dropped(label, source)],
             service: active.service,
             name: active.name,
-            source,
             sha256: active.sha256,
             args: Vec::new(),
             forced: false,
-            whole: OnceLock::new(),
             sources: OnceLock::from(active.sources),
         });
         self.replayed.lock().insert(patch.id);

@@ -96,19 +96,16 @@ mod tests {
 
     use super::Standing;
     use crate::patch::order::Patch;
-    use crate::patch::source::Source;
 
     fn patch(id: u64, name: &str) -> Arc<Patch> {
         Arc::new(Patch {
             id,
             service: "svc".into(),
             name: name.into(),
-            label: name.into(),
-            source: Source::new(b"").expect("text"),
+            texts: Vec::new(),
             sha256: String::new(),
             args: Vec::new(),
             forced: false,
-            whole: OnceLock::new(),
             sources: OnceLock::new(),
         })
     }

@@ -19,14 +19,22 @@ pub fn of_functions(functions: &[FunctionChange]) -> String {
 
 /// The diff of a patch file against its previous version (`None`: against nothing), both under the name that messages use.
 pub fn of_file(label: &str, previous: Option<&[u8]>, now: &[u8]) -> String {
-    let text = |bytes: &[u8], file: &str| Text {
+    match previous {
+        Some(previous) => unified(&whole(&format!("{label} (previous)"), previous), &whole(label, now)),
+        None => unified(&whole("/dev/null", b""), &whole(label, now)),
+    }
+}
+
+/// The diff of two versions of a source file.
+pub fn of_versions(label: &str, before: &[u8], now: &[u8]) -> String {
+    unified(&whole(label, before), &whole(label, now))
+}
+
+fn whole(file: &str, bytes: &[u8]) -> Text {
+    Text {
         file: file.to_owned(),
         line: 1,
         text: String::from_utf8_lossy(bytes).replace("\r\n", "\n"),
-    };
-    match previous {
-        Some(previous) => unified(&text(previous, &format!("{label} (previous)")), &text(now, label)),
-        None => unified(&text(b"", "/dev/null"), &text(now, label)),
     }
 }
 

@@ -18,24 +18,42 @@ pub struct Patch {
     pub service: String,
     /// The file's name, `x.lua`: the same name again is a new version of the same patch.
     pub name: String,
-    /// The file as error messages name it: `hotfix/simpledb/x.lua`.
-    pub label: String,
-    /// Its text.
-    pub source: Source,
-    /// SHA-256 of the file's bytes, hexadecimal.
+    /// Its texts: one, but for source files that were saved together.
+    pub texts: Vec<PatchText>,
+    /// SHA-256 of the patch's bytes, hexadecimal.
     pub sha256: String,
     /// What `...` is in it.
     pub args: Vec<String>,
     /// Whether it runs even where the same bytes are live (an explicit `inject`).
     pub forced: bool,
-    /// See [`Patch::whole_file`].
-    pub whole: OnceLock<Option<WholeFile>>,
     /// The files whose functions it replaced when it was first applied: an instance that runs another text of one of them does not get
     /// it, since the fix is expected to be in the new text. Empty until then.
     pub sources: OnceLock<Vec<SourceFile>>,
 }
 
-impl Patch {
+/// One text of a patch.
+#[derive(Debug)]
+pub struct PatchText {
+    /// The file as error messages name it: `hotfix/simpledb/x.lua`.
+    pub label: String,
+    /// The text.
+    pub source: Source,
+    whole: OnceLock<Option<WholeFile>>,
+}
+
+impl PatchText {
+    /// A text whose form tells whether it is the new version of a whole file.
+    pub fn dropped(label: String, source: Source) -> PatchText {
+        let whole = OnceLock::new();
+        PatchText { label, source, whole }
+    }
+
+    /// The new version of the source file that services loaded under this label.
+    pub fn saved(label: String, source: Source) -> PatchText {
+        let whole = OnceLock::from(Some(WholeFile::Loaded(label.clone())));
+        PatchText { label, source, whole }
+    }
+
     /// What it is a new version of, if it is a whole file.
     pub fn whole_file(&self) -> Option<&WholeFile> {
         let text = self.source.bytes();

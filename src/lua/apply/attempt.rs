@@ -22,6 +22,7 @@ use crate::lua::guard;
 use crate::lua::heap::record::{self, Snapshot};
 use crate::lua::heap::survey::Survey;
 use crate::lua::outgoing;
+use crate::patch::order::PatchText;
 use crate::patch::outcome::Status;
 
 /// Compiles and binds: the service is not touched.
@@ -34,23 +35,36 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     if context.applied.locked.get() {
         return Err("the service has said that it is not reloadable (hotfix.reloadable)".into());
     }
-    if let Some(whole) = work.patch.whole_file() {
-        return revise::prepare(l, work, &whole.clone());
+    let patch = work.patch.clone();
+    for text in &patch.texts {
+        match text.whole_file() {
+            Some(whole) => revise::prepare(l, work, text, whole)?,
+            None => statements(l, work, text)?,
+        }
     }
+    // Of source files that were saved together, an instance gets those that it has loaded.
+    if work.programs.is_empty() && work.revisions.is_empty() {
+        return Err("none of these files is loaded here".into());
+    }
+    Ok(())
+}
+
+/// Compiles and binds a patch of ordinary statements.
+unsafe fn statements(l: *mut lua_State, work: &mut Work<'_>, text: &PatchText) -> Step {
+    let context = work.context;
     let activation = context.script.get();
-    let source = &work.patch.source;
     let mut names = Vec::new();
     if let Some(activation) = activation {
         let current = context.files.borrow().current(activation);
         let chunk = context.files.borrow().get(current).map(|file| file.chunk.clone());
         if let Some(chunk) = chunk {
             let variables = bind::variables_of(l, context, current)?;
-            names = bind::names(l, &chunk, &variables, source.bytes())?;
+            names = bind::names(l, &chunk, &variables, text.source.bytes())?;
         }
     }
     let unbound = bind::Unbound {
-        source,
-        label: &work.patch.label,
+        source: &text.source,
+        label: &text.label,
         activation,
         names: &names,
         kind: Kind::Patch { patch: work.patch.id },

@@ -24,6 +24,7 @@ use crate::lua::heap::record;
 use crate::lua::values;
 use crate::lua::variables::{self, Cell};
 use crate::patch::revision::Revision;
+use crate::patch::order::PatchText;
 use crate::patch::source::Source;
 use crate::patch::syntax::{Kind as Statement, Value, WholeFile};
 
@@ -69,14 +70,15 @@ impl Revising {
 /// Compiles a new version and compares it with each copy of the file that is loaded here.
 ///
 /// # Errors
-/// The compiler's message, or that there is no such file here.
+/// The compiler's message, or that there is no such file here (a saved source file that is not loaded here is passed over).
 ///
 /// # Safety
 /// `l` is the main thread inside a protected call.
-pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, whole: &WholeFile) -> Step {
+pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, text: &PatchText, whole: &WholeFile) -> Step {
     let context = work.context;
-    let loaded = match whole {
+    let loaded: Vec<usize> = match whole {
         WholeFile::Script => context.script.get().into_iter().collect(),
+        WholeFile::Loaded(label) => context.files.borrow().scripts(|file| file.chunk.label == *label),
         WholeFile::Module(name) => {
             let is_it = |kind: &Kind| matches!(kind, Kind::Script { module: Some(module) } if module == name);
             context.files.borrow().scripts(|file| is_it(&file.kind))
@@ -86,9 +88,10 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, whole: &WholeFile)
         return Err(match whole {
             WholeFile::Script => "the service has no script that could be replaced".to_owned(),
             WholeFile::Module(name) => format!("the module {name} is not loaded here"),
+            WholeFile::Loaded(_) => return Ok(()),
         });
     }
-    let new = context.host.chunks.source(l, &work.patch.source, &work.patch.label)?;
+    let new = context.host.chunks.source(l, &text.source, &text.label)?;
     for activation in loaded {
         let revising = compare(l, work, activation, new.clone())?;
         bind_program(l, work, &revising)?;

@@ -66,17 +66,20 @@ impl Work<'_> {
 
     /// Takes apart a message with its traceback.
     pub fn blame(&mut self, why: String) {
-        let why = full_label(&why, &self.patch.label);
+        let labels = || self.patch.texts.iter().map(|text| text.label.as_str());
         // The function that a patch's text stands in is our invention.
-        let why = why.replace(&format!("in function <{}:1>", self.patch.label), "in main chunk");
+        let why = labels().fold(why, |why, label| {
+            full_label(&why, label).replace(&format!("in function <{label}:1>"), "in main chunk")
+        });
         let (message, traceback) = match why.split_once("\nstack traceback:\n") {
             Some((message, traceback)) => (message.to_owned(), Some(traceback.to_owned())),
             None => (why, None),
         };
-        self.report.error = Some(if message.starts_with(&self.patch.label) {
-            message
-        } else {
-            format!("{}: {message}", self.patch.label)
+        let is_placed = labels().any(|label| message.starts_with(label));
+        let first = labels().next().filter(|_| !is_placed);
+        self.report.error = Some(match first {
+            Some(label) => format!("{label}: {message}"),
+            None => message,
         });
         self.report.traceback = traceback;
     }

@@ -1,14 +1,16 @@
-//! Whether a dropped text is a new version of a whole source file.
+//! What whole source file a text is a new version of.
 
 use crate::patch::syntax::model::{Expression, Kind, Outline, Value};
 
-/// What a dropped text is a new version of.
+/// What a text is a new version of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WholeFile {
     /// The service's script.
     Script,
     /// The module of this name.
     Module(String),
+    /// The file that was loaded under this label.
+    Loaded(String),
 }
 
 /// Whether a text is a new version of a whole file: of a module if its first line says `---@module "name"`, of the script if it

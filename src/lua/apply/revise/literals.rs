@@ -23,7 +23,7 @@ pub unsafe fn give(l: *mut lua_State, work: &mut Work<'_>) -> Step {
         let variables = bind::variables_of(l, work.context, revision)?;
         for literal in &plan.literals {
             ffi::lua_settop(l, journal);
-            let place = format!("{}:{}", work.patch.label, literal.line);
+            let place = format!("{}:{}", work.revisions[number].new.label, literal.line);
             let Literal { name, before, now, .. } = literal;
             let cell = match variables.get(&literal.local) {
                 Some(cell) => Some(*cell),
