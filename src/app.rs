@@ -1,5 +1,7 @@
 //! The only room with every key: builds the others, connects them, starts them, stops them.
 
+mod dev;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -7,9 +9,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::actor::address::Handle;
 use crate::actor::node::Node;
@@ -39,6 +41,8 @@ const SERVICE_MANAGER: Handle = Handle(7);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long dropped files wait for the start service to have started what they are for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The exit code of a command that makes no sense here.
+const USAGE: u8 = 2;
 /// Threads for sockets and disks; services have their own.
 const ASYNC_THREADS: usize = 2;
 
@@ -64,6 +68,10 @@ fn no_threads(error: std::io::Error) -> String {
 }
 
 async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, String> {
+    if let Some(why) = dev::refusal(&config).filter(|_| options.dev) {
+        error!("{why}");
+        return Ok(USAGE);
+    }
     if config.console.http {
         return Err("console.http is not available yet: set it to false".to_owned());
     }
@@ -86,7 +94,8 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
     if let Some(listen) = config.console.listen {
         consoles.open(listen).await?;
     }
-    let start = tokio::spawn(start(host, office, config, options.poll));
+    let sources = options.dev.then(|| dev::start(&config, &host, &office));
+    let start = tokio::spawn(start(host, office, config, options.poll, sources));
     let outcome = tokio::select! {
         code = node.stop_requested() => Ok(code),
         _ = terminate.recv() => Ok(0),
@@ -162,12 +171,18 @@ impl Consoles {
 }
 
 /// Starts the start service, then looks at the letterbox.
-async fn start(host: Arc<Host>, office: Arc<Office>, config: Config, poll: bool) -> Result<(), String> {
+async fn start(
+    host: Arc<Host>,
+    office: Arc<Office>,
+    config: Config,
+    poll: bool,
+    sources: Option<UnboundedSender<watch::Event>>,
+) -> Result<(), String> {
     let name = config.node.start.clone();
     let mut started = tokio::spawn(async move { launch(&host, &name, None).await });
     // A start function that goes on for ever must not keep patches out.
     let early = tokio::time::timeout(PATIENCE, &mut started).await;
-    open_letterbox(&office, &config, poll)?;
+    open_letterbox(&office, &config, poll, sources)?;
     let outcome = match early {
         Ok(outcome) => outcome,
         Err(_) => started.await,
@@ -186,7 +201,12 @@ async fn failure(start: tokio::task::JoinHandle<Result<(), String>>) -> Result<(
     }
 }
 
-fn open_letterbox(office: &Arc<Office>, config: &Config, poll: bool) -> Result<(), String> {
+fn open_letterbox(
+    office: &Arc<Office>,
+    config: &Config,
+    poll: bool,
+    sources: Option<UnboundedSender<watch::Event>>,
+) -> Result<(), String> {
     let poll = poll || config.hotfix.poll;
     let (sender, events) = unbounded_channel();
     let settings = watch::Config {
@@ -195,23 +215,32 @@ fn open_letterbox(office: &Arc<Office>, config: &Config, poll: bool) -> Result<(
         poll,
         max_size: config.hotfix.max_size,
         sweep: if poll { watch::POLL_SWEEP } else { watch::NATIVE_SWEEP },
+        sources: office.config.dev.clone().unwrap_or_default(),
+        skip: vec![config.hotfix.dir.clone(), config.node.state.clone()],
     };
     let watcher = watch::start(settings, sender).map_err(|e| format!("cannot watch {}: {e}", config.hotfix.label))?;
     office.set_watcher(watcher);
-    tokio::spawn(Inbox::new(office.clone()).run(events));
+    tokio::spawn(Inbox::new(office.clone(), sources).run(events));
     Ok(())
 }
 
 fn post_room(config: &Config, options: &Run) -> hotfix::office::Config {
+    let usual = if options.dev {
+        AfterApply::Keep
+    } else {
+        AfterApply::Archive
+    };
+    let after_apply = config.hotfix.after_apply.unwrap_or(usual);
     hotfix::office::Config {
         dir: config.hotfix.dir.clone(),
         label: config.hotfix.label.clone(),
-        keep: config.hotfix.after_apply == AfterApply::Keep,
+        keep: after_apply == AfterApply::Keep,
         replay: config.hotfix.replay && !options.no_replay,
         max_size: config.hotfix.max_size,
         state: config.node.state.clone(),
         base: config.base.clone(),
         colour: log::colour(&config.log),
+        dev: options.dev.then(|| dev::source_roots(config)),
         time_limit: config.hotfix.time_limit,
         in_flight_wait: config.hotfix.in_flight_wait,
     }

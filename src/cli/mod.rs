@@ -48,6 +48,8 @@ struct Cli {
 enum Sub {
     /// Run the node (this is the default)
     Run(run::Run),
+    /// Run the node, and patch services when their source files are saved
+    Dev(run::Run),
 }
 
 impl From<Cli> for Command {
@@ -55,6 +57,7 @@ impl From<Cli> for Command {
         let action = match typed.command {
             None => Action::Run(typed.run),
             Some(Sub::Run(run)) => Action::Run(typed.run.and(run)),
+            Some(Sub::Dev(run)) => Action::Run(typed.run.and(run::Run { dev: true, ..run })),
         };
         Command {
             config: typed.config,
@@ -79,7 +82,11 @@ mod tests {
     fn run(config: &str, no_replay: bool, poll: bool) -> Result<Command, ErrorKind> {
         Ok(Command {
             config: config.into(),
-            action: Action::Run(Run { no_replay, poll }),
+            action: Action::Run(Run {
+                no_replay,
+                poll,
+                dev: false,
+            }),
         })
     }
 

@@ -83,7 +83,7 @@ pub struct Hotfix {
     /// The same directory as spelled in the file, without a slash at the end: how messages name it.
     pub label: String,
     /// What becomes of a dropped file once it is applied.
-    pub after_apply: AfterApply,
+    pub after_apply: Option<AfterApply>,
     /// Whether a restart applies the active patches again.
     pub replay: bool,
     /// The largest patch file that is read (bytes).
@@ -177,7 +177,7 @@ impl Config {
             hotfix: Hotfix {
                 dir: base.join("hotfix"),
                 label: "hotfix".to_owned(),
-                after_apply: AfterApply::Archive,
+                after_apply: None,
                 replay: true,
                 max_size: 1024 * 1024,
                 in_flight_wait: Duration::from_secs(2),

@@ -85,7 +85,9 @@ fn hotfix(document: &mut Document<'_>, config: &mut Config) {
         section.wrong(at, "dir", message.to_owned());
     }
     let choices = [("archive", AfterApply::Archive), ("keep", AfterApply::Keep)];
-    section.take("after_apply", &mut hotfix.after_apply, value::one_of(&choices));
+    section.take("after_apply", &mut hotfix.after_apply, |found| {
+        value::one_of(&choices)(found).map(Some)
+    });
     section.take("replay", &mut hotfix.replay, value::boolean);
     section.take("max_size", &mut hotfix.max_size, value::size(MAX_PATCH_SIZE));
     section.take("in_flight_wait", &mut hotfix.in_flight_wait, value::duration);

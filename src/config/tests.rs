@@ -92,7 +92,7 @@ fn every_key_is_read() {
     assert_eq!(config.paths.lualib, Vec::<String>::new());
     assert_eq!(config.hotfix.label, "drop/here");
     assert_eq!(config.hotfix.dir, config.resolve("drop/here"));
-    assert_eq!(config.hotfix.after_apply, AfterApply::Keep);
+    assert_eq!(config.hotfix.after_apply, Some(AfterApply::Keep));
     assert!(!config.hotfix.replay && config.hotfix.poll);
     assert_eq!(config.hotfix.max_size, 2560);
     assert_eq!(config.hotfix.in_flight_wait, Duration::ZERO);

@@ -22,22 +22,6 @@ use crate::patch::order::{Order, Patch, PatchText};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery};
 
-/// What became of source files that were saved.
-pub struct SavedOutcome {
-    /// The number of the patch that they were.
-    pub id: PatchId,
-    /// The verdict.
-    pub status: Status,
-    /// How many functions were replaced or defined.
-    pub functions: usize,
-    /// What each instance answered.
-    pub reports: Vec<InstanceReport>,
-    /// The longest pause of an instance.
-    pub pause: Duration,
-    /// The files against what ran before.
-    pub diff: String,
-}
-
 /// A patch, and the answers to it that were not waited for.
 type Late = (Arc<Patch>, UnboundedReceiver<InstanceReport>);
 
@@ -45,13 +29,13 @@ type Late = (Arc<Patch>, UnboundedReceiver<InstanceReport>);
 const RETRY: Duration = Duration::from_secs(5);
 
 /// A patch that was carried to the instances.
-struct Carried {
-    id: PatchId,
+pub(super) struct Carried {
+    pub id: PatchId,
     sha256: String,
     /// The bytes of the version before it.
     previous: Option<Vec<u8>>,
-    began: Instant,
-    reports: Vec<InstanceReport>,
+    pub began: Instant,
+    pub reports: Vec<InstanceReport>,
     late: Option<Late>,
 }
 
@@ -74,35 +58,8 @@ impl Office {
         Ok(told)
     }
 
-    /// Delivers source files that were saved. Nothing of it is logged but what their code printed: dev mode tells the rest.
-    ///
-    /// # Errors
-    /// As [`Office::deliver`].
-    pub async fn deliver_saved(
-        self: &Arc<Self>,
-        parcel: Parcel,
-        instances: &[Arc<Instance>],
-    ) -> Result<SavedOutcome, HistoryError> {
-        let carried = self.carry(&parcel, instances).await?;
-        let delivery = delivery(&parcel, &carried);
-        let diff = diff_of(&delivery, &parcel, None);
-        let (speaker, output) = answers::output_of(delivery.reports);
-        output.lines().for_each(|line| info!(handle = speaker, "{line}"));
-        self.finish(carried.id, &delivery, &diff, carried.began.elapsed());
-        let outcome = SavedOutcome {
-            id: carried.id,
-            status: delivery.status(),
-            functions: delivery.functions().len(),
-            reports: carried.reports.clone(),
-            pause: delivery.pause(),
-            diff,
-        };
-        self.conclude(carried, outcome.status, parcel);
-        Ok(outcome)
-    }
-
     /// Writes a patch down and brings it to the instances.
-    async fn carry(
+    pub(super) async fn carry(
         self: &Arc<Self>,
         parcel: &Parcel,
         instances: &[Arc<Instance>],
@@ -128,7 +85,7 @@ impl Office {
     }
 
     /// Waits for what is late, and files the patch.
-    fn conclude(self: &Arc<Self>, carried: Carried, status: Status, parcel: Parcel) {
+    pub(super) fn conclude(self: &Arc<Self>, carried: Carried, status: Status, parcel: Parcel) {
         match carried.late {
             Some((patch, late)) if status == Status::TimedOut => {
                 let undecided = Undecided {
@@ -286,7 +243,7 @@ impl Office {
         info!("{}", (head.to_owned() + &shown).trim_end());
     }
 
-    fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {
+    pub(super) fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {
         let verdict = verdict_of(delivery, diff, took);
         let written = self.books(|Books { history, archive }| {
             history
@@ -319,7 +276,7 @@ impl Office {
 }
 
 /// What was carried, to be told.
-fn delivery<'a>(parcel: &'a Parcel, carried: &'a Carried) -> Delivery<'a> {
+pub(super) fn delivery<'a>(parcel: &'a Parcel, carried: &'a Carried) -> Delivery<'a> {
     let deed = Deed::Apply {
         id: carried.id.0,
         sha256: &carried.sha256,

@@ -24,6 +24,8 @@ pub struct Inbox {
     /// One queue per service, emptied by a task of its own.
     queues: HashMap<String, UnboundedSender<Settled>>,
     waiting: Arc<parking_lot::Mutex<Waiting>>,
+    /// Takes what concerns source files, in dev mode.
+    sources: Option<UnboundedSender<Event>>,
 }
 
 #[derive(Default)]
@@ -35,12 +37,13 @@ struct Waiting {
 }
 
 impl Inbox {
-    /// An empty inbox.
-    pub fn new(office: Arc<Office>) -> Inbox {
+    /// An empty inbox. `sources`: takes what concerns source files, in dev mode.
+    pub fn new(office: Arc<Office>, sources: Option<UnboundedSender<Event>>) -> Inbox {
         Inbox {
             office,
             queues: HashMap::new(),
             waiting: Arc::default(),
+            sources,
         }
     }
 
@@ -66,6 +69,12 @@ impl Inbox {
             }
             Event::Notice(text) => info!("[hotfix] {text}"),
             Event::Scanned => {}
+            Event::Source(_) | Event::SourceGone { .. } | Event::SourcesScanned => {
+                if let Some(sources) = &self.sources {
+                    // Dev mode ends with the node.
+                    let _ = sources.send(event);
+                }
+            }
         }
     }
 

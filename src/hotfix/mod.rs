@@ -3,6 +3,7 @@
 //! [`inbox`] takes dropped files from the watcher, [`desk`] what is asked by hand; [`deliver`] sends a patch (a [`parcel`]) to every instance, [`check`] asks
 //! what it would do, [`rollback`] takes back what is a [`choice`]: each is a `round` of one order, whose `answers` are told, also `late` ones. [`history`] is the database, [`archive`]
 //! the files made from it; [`replay`] brings live patches back at start. [`office`] is what they share; `standing` holds what new instances get.
+//! In dev mode [`sources`] knows who has loaded which source file, and [`saved`] makes patches of those that are saved.
 
 mod answers;
 pub mod archive;
@@ -18,6 +19,9 @@ pub mod office;
 pub mod parcel;
 pub mod record;
 pub mod replay;
+pub mod restart;
 pub mod rollback;
 mod round;
+pub mod saved;
+pub mod sources;
 mod standing;

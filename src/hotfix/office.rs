@@ -1,7 +1,7 @@
 //! What the post room's parts share: the books, the patches that new instances get, and who is served next.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,11 +16,12 @@ use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::lock::{self, LockError, StateLock};
 use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject};
 use crate::hotfix::round::Limits;
+use crate::hotfix::sources::Sources;
 use crate::hotfix::standing::Standing;
-use crate::patch::order::{Patch, PostRoom};
+use crate::patch::order::{Loader, Patch, PostRoom};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Delivery, count};
-use crate::watch::{Settled, Watcher, read_settled};
+use crate::watch::{Settled, SourceRoot, Watcher, read_settled};
 
 /// Settings of the post room.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct Config {
     pub base: PathBuf,
     /// Diffs in the log are coloured.
     pub colour: bool,
+    /// In dev mode: the source trees that are watched.
+    pub dev: Option<Vec<SourceRoot>>,
     /// How long a patch's own code may run in one instance.
     pub time_limit: Duration,
     /// How long a patch may wait in an instance for a suspended old body.
@@ -73,6 +76,8 @@ pub struct Office {
     books: Mutex<Books>,
     /// What new instances get.
     pub(super) standing: Standing,
+    /// Who has loaded which source file; in dev mode only.
+    pub sources: Option<Sources>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     watcher: OnceLock<Watcher>,
     notes: UnboundedSender<Note>,
@@ -127,6 +132,7 @@ impl Office {
         }
         let newest_before = history.list(None, 1)?.first().map_or(PatchId(0), |newest| newest.id);
         let (notes, received) = unbounded_channel();
+        let sources = config.dev.as_ref().map(|_| Sources::default());
         let office = Arc::new(Office {
             config,
             node,
@@ -134,6 +140,7 @@ impl Office {
             newest_before,
             books: Mutex::new(Books { history, archive }),
             standing: Standing::default(),
+            sources,
             turns: Mutex::default(),
             watcher: OnceLock::new(),
             notes,
@@ -159,10 +166,28 @@ impl Office {
     pub fn set_watcher(&self, watcher: Watcher) {
         // Only the app calls this, at start.
         let _ = self.watcher.set(watcher);
+        let loaded = self.sources.as_ref().map(Sources::paths).unwrap_or_default();
+        loaded.iter().for_each(|path| self.watch_folder(path));
+    }
+
+    /// In dev mode: the folder of a file that a service has loaded from outside of the source trees is watched as well.
+    fn watch_folder(&self, path: &Path) {
+        let roots = self.config.dev.as_deref().unwrap_or_default();
+        let is_watched = roots.iter().any(|root| path.starts_with(&root.path));
+        if let (false, Some(watcher), Some(folder)) = (is_watched, self.watcher(), path.parent()) {
+            watcher.add_source(SourceRoot {
+                path: folder.to_owned(),
+                label: folder
+                    .strip_prefix(&self.config.base)
+                    .unwrap_or(folder)
+                    .display()
+                    .to_string(),
+            });
+        }
     }
 
     /// The watcher, once there is one.
-    pub(super) fn watcher(&self) -> Option<&Watcher> {
+    pub fn watcher(&self) -> Option<&Watcher> {
         self.watcher.get()
     }
 
@@ -292,11 +317,24 @@ impl Office {
 }
 
 /// How the archive reads a file that it has just claimed.
-fn reread(max_size: u64) -> impl Fn(&std::path::Path) -> std::io::Result<Vec<u8>> {
+fn reread(max_size: u64) -> impl Fn(&Path) -> std::io::Result<Vec<u8>> {
     move |path| read_settled(path, max_size).map(|contents| contents.bytes)
 }
 
 impl PostRoom for Office {
+    fn loaded(&self, by: &Loader<'_>, path: &Path, label: &str, text: &Arc<[u8]>) {
+        let Some(sources) = &self.sources else { return };
+        if sources.loaded(by, path, label, text) {
+            self.watch_folder(path);
+        }
+    }
+
+    fn unloaded(&self, vm: usize) {
+        if let Some(sources) = &self.sources {
+            sources.unloaded(vm);
+        }
+    }
+
     fn standing(&self, service: &str) -> Vec<Arc<Patch>> {
         self.standing.of(service)
     }

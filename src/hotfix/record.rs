@@ -330,6 +330,8 @@ pub struct Active {
     pub bytes: Vec<u8>,
     /// The hash of `bytes`.
     pub sha256: String,
+    /// How it came.
+    pub origin: Origin,
     /// The files whose functions it replaced, as they were then.
     pub sources: Vec<Source>,
 }

@@ -25,6 +25,13 @@ impl Office {
             }
         }
         let active = self.books(|Books { history, .. }| history.active(None))?;
+        let (saved, active): (Vec<Active>, Vec<Active>) = active
+            .into_iter()
+            .partition(|patch| patch.origin == record::Origin::Source);
+        for patch in saved {
+            let why = "it was a saved source file, which is read anew at every start".to_owned();
+            self.event(EventKind::Retired, patch.id.0, Some(why));
+        }
         if !self.config.replay {
             if !active.is_empty() {
                 info!(

@@ -21,6 +21,7 @@ mod held;
 pub mod hooks;
 pub mod in_flight;
 mod joins;
+mod lines;
 mod remember;
 mod revise;
 pub mod rollback;

@@ -32,7 +32,7 @@ pub struct Chunk {
     /// As error messages name it.
     pub label: String,
     /// The text that was compiled (without the probe).
-    pub text: Vec<u8>,
+    pub text: Arc<[u8]>,
     /// SHA-256 of the file's bytes, hexadecimal.
     pub sha256: String,
     /// What its syntax tree tells.
@@ -330,7 +330,7 @@ unsafe fn compile(l: *mut lua_State, source: &Source, label: &str, sha256: Strin
     let bytecode = dump(l);
     Ok(Chunk {
         label: label.to_owned(),
-        text: source.bytes().to_vec(),
+        text: source.bytes().into(),
         sha256,
         outline: outline_of,
         frame,
@@ -374,7 +374,7 @@ unsafe fn compile_bound(
     }
     let chunk = Chunk {
         label: label.to_owned(),
-        text: source.bytes().to_vec(),
+        text: source.bytes().into(),
         sha256: String::new(),
         outline: source.outline().clone(),
         frame: Frame::Bound(declarations.len()),

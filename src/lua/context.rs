@@ -129,6 +129,11 @@ pub struct Trial {
 }
 
 impl Context {
+    /// Tells this VM from every other that lives.
+    pub fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     /// The context of an instance whose VM is not made yet.
     pub fn new(host: Arc<Host>, instance: Arc<Instance>, parent: Option<Parent>) -> Context {
         Context {

@@ -14,6 +14,14 @@ use mlua::ffi::{self, lua_State};
 
 /// Byte offset of `LClosure.p`.
 const CLOSURE_PROTO: usize = 24;
+/// Byte offset of `Proto.sizelineinfo` (an `int`), one byte for each instruction.
+const PROTO_LINE_COUNT: usize = 28;
+/// Byte offset of `Proto.sizeabslineinfo` (an `int`).
+const PROTO_ABSOLUTE_COUNT: usize = 40;
+/// Byte offset of `Proto.linedefined`, which `lastlinedefined` follows (an `int` each).
+const PROTO_FIRST_LINE: usize = 44;
+/// Byte offset of `Proto.lineinfo` (a `ls_byte *`), which `abslineinfo` follows (pairs of `int`).
+const PROTO_LINES: usize = 88;
 /// Byte offset of `Proto.sizep` (an `int`).
 const PROTO_CHILD_COUNT: usize = 32;
 /// Byte offset of `Proto.p` (a `Proto **`).
@@ -64,6 +72,33 @@ pub unsafe fn children(proto: Proto) -> Vec<Proto> {
     (0..usize::try_from(count).unwrap_or(0))
         .map(|i| Proto(*list.add(i)))
         .collect()
+}
+
+/// Makes a function's lines others: its first and last, and those of its instructions as a dump has them. If the instructions' are not as
+/// many as they were (a part of it has moved very far), they only move with the first.
+///
+/// # Safety
+/// The prototype is alive and was not loaded from fixed memory; [`check`] has succeeded.
+pub unsafe fn set_lines(proto: Proto, (first, last): (u32, u32), relative: &[i8], absolute: &[(u32, u32)]) {
+    let int = |offset| (proto.0 + offset) as *mut c_int;
+    let (line_count, absolute_count) = (*int(PROTO_LINE_COUNT), *int(PROTO_ABSOLUTE_COUNT));
+    let lines = *((proto.0 + PROTO_LINES) as *const *mut i8);
+    let pairs = *((proto.0 + PROTO_LINES + size_of::<usize>()) as *const *mut [c_int; 2]);
+    let moved = first as c_int - *int(PROTO_FIRST_LINE);
+    *int(PROTO_FIRST_LINE) = first as c_int;
+    *int(PROTO_FIRST_LINE + size_of::<c_int>()) = last as c_int;
+    let is_same = |count: c_int, length| usize::try_from(count) == Ok(length);
+    if is_same(line_count, relative.len()) && is_same(absolute_count, absolute.len()) {
+        // SAFETY: as many as there are.
+        std::ptr::copy_nonoverlapping(relative.as_ptr(), lines, relative.len());
+        for (number, (pc, line)) in absolute.iter().enumerate() {
+            *pairs.add(number) = [*pc as c_int, *line as c_int];
+        }
+    } else {
+        for number in 0..usize::try_from(absolute_count).unwrap_or(0) {
+            (*pairs.add(number))[1] += moved;
+        }
+    }
 }
 
 /// The proof that tables and frames are laid out as this file says, from [`check_in_memory`].
@@ -229,13 +264,32 @@ pub unsafe fn check(l: *mut lua_State) -> bool {
             (Some(main), Some(f), Some(g), Some(mk), Some(inner))
                 if [main, f, g, mk, inner].iter().all(|p| plausible(*p)) =>
             {
-                children(main) == [f, g, mk] && children(g) == [inner] && children(f).is_empty()
+                children(main) == [f, g, mk] && children(g) == [inner] && children(f).is_empty() && moves(l, f)
             }
             _ => false,
         }
     };
     ffi::lua_settop(l, top);
     proved
+}
+
+/// Whether the function four places below the top, which returns at once, has its lines where this file says: another is set and told.
+unsafe fn moves(l: *mut lua_State, f: Proto) -> bool {
+    let counts = [PROTO_LINE_COUNT, PROTO_ABSOLUTE_COUNT].map(|offset| *((f.0 + offset) as *const c_int));
+    let lines = *((f.0 + PROTO_LINES) as *const *const i8);
+    // Two instructions for the result, one for the end.
+    if counts != [3, 0] || lines.is_null() || std::slice::from_raw_parts(lines, 3) != [0, 0, 0] {
+        return false;
+    }
+    let told = |l: *mut lua_State| {
+        let mut ar: ffi::lua_Debug = std::mem::zeroed();
+        ffi::lua_pushvalue(l, -4);
+        ffi::lua_getinfo(l, c">S".as_ptr(), &mut ar);
+        (ar.linedefined, ar.lastlinedefined)
+    };
+    let before = told(l);
+    set_lines(f, (8, 9), &[0, 1, 0], &[]);
+    before == (1, 1) && told(l) == (8, 9)
 }
 
 /// Steps from a frame to the one that called it, as `lua_getstack` does for the next level, but without counting from the innermost;

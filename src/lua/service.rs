@@ -315,7 +315,7 @@ unsafe fn push_script(l: *mut lua_State, context: &Context) -> Result<i32, Strin
             vm::push_main(
                 l,
                 context,
-                &context.host.chunks.file(l, &path, &preload.to_string_lossy())?,
+                &vm::load(l, context, &path, &preload.to_string_lossy())?,
                 None,
             );
         }

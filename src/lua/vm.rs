@@ -5,6 +5,7 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+use std::path::Path;
 use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
@@ -21,6 +22,7 @@ use crate::lua::library;
 use crate::lua::memory::{Memory, allocate};
 use crate::lua::scheduler;
 use crate::lua::values::{self, SLOTS, Slot};
+use crate::patch::order::Loader;
 
 /// One seed for the hash tables of all VMs, so that what is compiled once fits all of them.
 const SEED: u32 = 0x686f_746c;
@@ -63,6 +65,7 @@ pub unsafe fn close(context: &Context) {
     scheduler::protected(context, close_coroutines);
     context.main.set(std::ptr::null_mut());
     ffi::lua_close(l);
+    context.host.post_room.unloaded(context.number());
 }
 
 lua_functions! {
@@ -207,12 +210,33 @@ unsafe fn find_module(l: *mut lua_State, context: &Context) -> Result<Arc<Chunk>
     let host: &Host = &context.host;
     let patterns: Vec<String> = path.split(';').filter(|p| !p.is_empty()).map(str::to_owned).collect();
     match host.find_by(&patterns, &name.replace('.', "/")) {
-        Ok(found) => host.chunks.file(l, &found.path, &found.label),
+        Ok(found) => load(l, context, &found.path, &found.label),
         Err(tried) => match library::module(&name) {
             Some(text) => host.chunks.builtin(l, text, &name),
             None => Err(tried.iter().map(|label| format!("\n\tno file '{label}'")).collect()),
         },
     }
+}
+
+/// The chunk of a file that is about to run here; the post room is told.
+///
+/// # Errors
+/// The compiler's message with file and line, or why the file cannot be read.
+///
+/// # Safety
+/// As [`push_main`].
+pub unsafe fn load(l: *mut lua_State, context: &Context, path: &Path, label: &str) -> Result<Arc<Chunk>, String> {
+    let chunk = context.host.chunks.file(l, path, label)?;
+    let identity = &context.instance.identity;
+    if identity.listed {
+        let by = Loader {
+            vm: context.number(),
+            handle: identity.handle.0,
+            service: &identity.service,
+        };
+        context.host.post_room.loaded(&by, path, label, &chunk.text);
+    }
+    Ok(chunk)
 }
 
 /// Returns the number of a chunk's file (a module's, if it has a name) and pushes three values: the main function, the label, and what its probe calls (nil if it has
@@ -273,7 +297,7 @@ pub unsafe fn script(l: *mut lua_State, context: &Context) -> Result<Script, Str
                 .pattern
                 .ends_with("?/init.lua")
                 .then(|| format!("{}?.lua", found.label.trim_end_matches("init.lua")));
-            let chunk = host.chunks.file(l, &found.path, &found.label)?;
+            let chunk = load(l, context, &found.path, &found.label)?;
             Ok(Script { chunk, neighbours })
         }
         (Err(_), Some(text)) => builtin(text),

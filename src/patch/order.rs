@@ -1,5 +1,6 @@
 //! What the post room hands to an instance, and what the instance asks the post room for.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -148,8 +149,23 @@ pub enum Order {
     Stop,
 }
 
+/// A VM that loads a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Loader<'a> {
+    /// Tells it from every other VM that lives.
+    pub vm: usize,
+    /// The instance's handle.
+    pub handle: u32,
+    /// The service's name, as `newservice` was given it.
+    pub service: &'a str,
+}
+
 /// The post room as an instance sees it.
 pub trait PostRoom: Send + Sync {
+    /// A VM is about to run a file, which it calls `label`; `text` is what the compiler got.
+    fn loaded(&self, by: &Loader<'_>, path: &Path, label: &str, text: &Arc<[u8]>);
+    /// A VM that has loaded files has ended.
+    fn unloaded(&self, vm: usize);
     /// The patches that a new instance of `service` gets before it is used, in the order in which they were applied.
     fn standing(&self, service: &str) -> Vec<Arc<Patch>>;
     /// An instance tells how a standing patch went.

@@ -68,10 +68,12 @@ pub struct InstanceReport {
     pub functions: Vec<FunctionChange>,
     /// Fields, locals and metatables that were written besides.
     pub values: u32,
-    /// What was decided, a line each: locals kept or updated, functions that stay although their text is gone, lines that need a restart.
+    /// What was decided, a line each: locals kept or updated, functions that stay although their text is gone.
     pub notes: Vec<String>,
     /// What the author should know although it worked.
     pub warnings: Vec<String>,
+    /// What of it cannot be applied to a running instance, with its lines.
+    pub restarts: Vec<String>,
     /// The files whose functions it replaced (the service's script if it replaced none), as this instance runs them.
     pub sources: Vec<SourceFile>,
     /// How long the instance was paused, in microseconds.
@@ -91,6 +93,7 @@ impl InstanceReport {
             values: 0,
             notes: Vec::new(),
             warnings: Vec::new(),
+            restarts: Vec::new(),
             sources: Vec::new(),
             micros: 0,
         }

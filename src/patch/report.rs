@@ -197,7 +197,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// What changed, in numbers: never nothing, for then it would not have been applied.
-    fn effect(&self) -> String {
+    pub fn effect(&self) -> String {
         let functions = self.functions();
         let holders: u32 = functions.iter().map(|function| function.holders).sum();
         let values = self.applied().map_or(0, |report| report.values as usize);
@@ -223,32 +223,9 @@ impl<'a> Delivery<'a> {
 
     /// The lines below the summary: instances where it went otherwise, tracebacks, warnings. Each ends with a newline.
     pub fn details(&self) -> String {
-        let mut out = String::new();
-        let status = self.status();
-        let one_for_all = self.reports.len() == 1;
-        let otherwise: Vec<&InstanceReport> = self
-            .reports
-            .iter()
-            .filter(|report| {
-                if status == Status::Applied {
-                    !report.status.is_live()
-                } else {
-                    report.status != status
-                }
-            })
-            .collect();
-        for report in otherwise.iter().take(LISTED).filter(|_| !one_for_all) {
-            let alone = Delivery {
-                reports: std::slice::from_ref(*report),
-                ..*self
-            };
-            // Writing into a String cannot fail.
-            let _ = writeln!(out, "  :{:08x} {}", report.handle, alone.summary());
-        }
-        if otherwise.len() > LISTED {
-            let _ = writeln!(out, "  and {} more", otherwise.len() - LISTED);
-        }
+        let mut out = self.outsiders();
         if let Some(traceback) = self.reports.iter().find_map(|report| report.traceback.as_deref()) {
+            // Writing into a String cannot fail.
             let _ = writeln!(out, "stack traceback:\n{traceback}");
         }
         for note in self.notes() {
@@ -260,9 +237,41 @@ impl<'a> Delivery<'a> {
         out
     }
 
-    /// The warnings of all instances, each once.
+    /// The instances where it went otherwise than on the whole, a line each.
+    pub fn outsiders(&self) -> String {
+        let mut out = String::new();
+        let status = self.status();
+        let goes_otherwise = |report: &&InstanceReport| match status {
+            Status::Applied => !report.status.is_live(),
+            status => report.status != status,
+        };
+        let otherwise: Vec<&InstanceReport> = self.reports.iter().filter(goes_otherwise).collect();
+        for report in otherwise.iter().take(LISTED).filter(|_| self.reports.len() > 1) {
+            let alone = Delivery {
+                reports: std::slice::from_ref(*report),
+                ..*self
+            };
+            let _ = writeln!(out, "  :{:08x} {}", report.handle, alone.summary());
+        }
+        if otherwise.len() > LISTED {
+            let _ = writeln!(out, "  and {} more", otherwise.len() - LISTED);
+        }
+        out
+    }
+
+    /// The warnings of all instances, each once, and what needs a restart.
     pub fn warnings(&self) -> Vec<String> {
+        self.plain_warnings().into_iter().chain(self.restarts()).collect()
+    }
+
+    /// The warnings without what needs a restart.
+    pub fn plain_warnings(&self) -> Vec<String> {
         distinct(self.reports.iter().flat_map(|report| &report.warnings))
+    }
+
+    /// What cannot be applied to instances that run, each once.
+    pub fn restarts(&self) -> Vec<String> {
+        distinct(self.reports.iter().flat_map(|report| &report.restarts))
     }
 
     /// What the instances decided, each line once.

@@ -1,12 +1,15 @@
 //! What the operating system says about the directories, reduced to hints; the only file that knows `notify`.
 //! A hint is never believed: it only says where to look.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Config, ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use crate::watch::SourceRoot;
 
 /// Only inotify says when a writer closes a file; elsewhere every change is a reason to look.
 const CLOSE_IS_REPORTED: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -43,6 +46,8 @@ pub(super) enum Signal {
     Forget(PathBuf),
     /// The next save of this file is news, whatever its bytes.
     Renew(PathBuf),
+    /// Watch this source tree as well.
+    AddSource(SourceRoot),
     /// The end.
     Stop,
 }
@@ -60,18 +65,25 @@ pub(super) enum Blind {
 pub(super) struct Eyes {
     signals: Sender<Signal>,
     watcher: Option<RecommendedWatcher>,
+    /// How many watch each directory: the one above the drop folder may be one of the sources.
+    watching: HashMap<PathBuf, usize>,
 }
 
 impl Eyes {
     /// Closed eyes: nothing is watched before [`open`](Self::open).
     pub(super) fn new(signals: Sender<Signal>) -> Self {
-        Self { signals, watcher: None }
+        Self {
+            signals,
+            watcher: None,
+            watching: HashMap::new(),
+        }
     }
 
     /// Begins anew, with nothing watched.
     pub(super) fn open(&mut self) -> Result<(), String> {
         // The old one goes first: the number of inotify instances is limited.
         self.watcher = None;
+        self.watching.clear();
         let signals = self.signals.clone();
         let pass_on = move |event| translate(event, &signals);
         let config = Config::default().with_follow_symlinks(false);
@@ -87,20 +99,28 @@ impl Eyes {
 
     /// Watches what is a directory at this (canonical) path now, whatever was watched under that path before.
     pub(super) fn watch(&mut self, path: &Path) -> Result<(), Blind> {
-        self.unwatch(path);
         let Some(watcher) = &mut self.watcher else {
             return Err(Blind::Other);
         };
-        watcher
-            .watch(path, RecursiveMode::NonRecursive)
-            .map_err(|error| match error.kind {
-                ErrorKind::MaxFilesWatch => Blind::Limit,
-                _ => Blind::Other,
-            })
+        // Whatever it was: often it has ended with its directory.
+        let _ = watcher.unwatch(path);
+        let watched = watcher.watch(path, RecursiveMode::NonRecursive);
+        if watched.is_ok() {
+            *self.watching.entry(path.to_owned()).or_default() += 1;
+        }
+        watched.map_err(|error| match error.kind {
+            ErrorKind::MaxFilesWatch => Blind::Limit,
+            _ => Blind::Other,
+        })
     }
 
-    /// Stops watching the path, if it is watched.
+    /// Stops watching the path, if it is watched and nobody else watches it.
     pub(super) fn unwatch(&mut self, path: &Path) {
+        if let Some(number) = self.watching.get_mut(path).filter(|number| **number > 1) {
+            *number -= 1;
+            return;
+        }
+        self.watching.remove(path);
         if let Some(watcher) = &mut self.watcher {
             // Most often the watch has already ended with its directory; both is well.
             let _ = watcher.unwatch(path);

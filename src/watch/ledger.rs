@@ -13,7 +13,7 @@ use crate::watch::hints::Hint;
 use crate::watch::read::{self, Contents, Entry, Look, Rules};
 use crate::watch::stamp::Stamp;
 use crate::watch::waiting::Waiting;
-use crate::watch::{Event, Settled};
+use crate::watch::{Event, Settled, Source};
 
 /// A change that the sweep sees within this time may still be announced by an event that is on its way.
 const EVENT_MAY_BE_LATE: Duration = Duration::from_millis(100);
@@ -51,14 +51,26 @@ impl Offered {
     }
 }
 
+/// What the files of a ledger are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    /// Patches in the drop folder.
+    Patches,
+    /// Source files.
+    Sources,
+}
+
 /// The doorkeeper's memory, and the only sender of its events about files.
 pub(super) struct Ledger {
+    files: Files,
     rules: Rules,
     events: UnboundedSender<Event>,
     halt: Arc<AtomicBool>,
     /// Names that were offered and not yet reported gone; `None` once the offer is to be repeated.
     offered: BTreeMap<Key, Option<Offered>>,
     waiting: BTreeMap<Key, Waiting>,
+    /// Of source files that were offered: how others are told where they are.
+    places: BTreeMap<Key, (PathBuf, String)>,
     /// By path relative to the root, because a refused name need not be text.
     refused: BTreeMap<PathBuf, (Stamp, String)>,
     /// During the first scan: offers held back until they can go out in the order of their names.
@@ -67,16 +79,18 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// An empty memory that holds its offers back until [`release`](Self::release).
-    pub(super) fn new(rules: Rules, events: UnboundedSender<Event>, halt: Arc<AtomicBool>) -> Self {
+    /// An empty memory. Patches are held back until [`release`](Self::release).
+    pub(super) fn new(files: Files, rules: Rules, events: UnboundedSender<Event>, halt: Arc<AtomicBool>) -> Self {
         Self {
+            files,
+            places: BTreeMap::new(),
             rules,
             events,
             halt,
             offered: BTreeMap::new(),
             waiting: BTreeMap::new(),
             refused: BTreeMap::new(),
-            held: Some(BTreeMap::new()),
+            held: (files == Files::Patches).then(BTreeMap::new),
             finds: Vec::new(),
         }
     }
@@ -88,7 +102,7 @@ impl Ledger {
             // Only a refusal can be cured by new permissions; a touched file is closed as well.
             return;
         }
-        let entry = match read::entry(&place.home, &place.key.1) {
+        let entry = match read::entry(&place.home, &place.key.1, &self.rules) {
             Ok(entry) => entry,
             Err(look) => return self.conclude(place, &relative, None, look, hint),
         };
@@ -111,7 +125,7 @@ impl Ledger {
     /// The file that was offered has been taken away by the post room. What has been offered since is another file.
     /// `home`: its service folder, if that is still there.
     pub(super) fn forget(&mut self, key: &Key, home: Option<&Path>) {
-        let entry = home.and_then(|home| read::entry(home, &key.1).ok());
+        let entry = home.and_then(|home| read::entry(home, &key.1, &self.rules).ok());
         let is_there =
             |offered: &Option<Offered>| offered.is_some_and(|it| entry.is_some_and(|entry| entry.id == it.id));
         if !self.offered.get(key).is_some_and(is_there) {
@@ -119,10 +133,23 @@ impl Ledger {
         }
     }
 
+    /// Every source file that was there has been offered.
+    pub(super) fn sources_scanned(&self) {
+        self.say(Event::SourcesScanned);
+    }
+
     /// The next save of this file is news, whatever its bytes.
     pub(super) fn renew(&mut self, key: &Key) {
         if let Some(Some(offered)) = self.offered.get_mut(key) {
             offered.renewed = true;
+        }
+    }
+
+    /// The same for a source file, by the path that others are told.
+    pub(super) fn renew_at(&mut self, path: &Path) {
+        let key = self.places.iter().find(|(_, (known, _))| known == path);
+        if let Some(key) = key.map(|(key, _)| key.clone()) {
+            self.renew(&key);
         }
     }
 
@@ -162,10 +189,14 @@ impl Ledger {
         self.refused.remove(&Path::new(&key.0).join(&key.1));
         let was_offered = self.offered.remove(key).is_some();
         let was_held = self.held.as_mut().is_some_and(|held| held.remove(key).is_some());
-        if was_offered && !was_held {
-            let (service, name) = key.clone();
-            self.say(Event::Gone { service, name });
+        if !was_offered || was_held {
+            return;
         }
+        if let Some((path, display)) = self.places.remove(key) {
+            return self.say(Event::SourceGone { path, display });
+        }
+        let (service, name) = key.clone();
+        self.say(Event::Gone { service, name });
     }
 
     /// Nothing of this service is there any more.
@@ -303,6 +334,16 @@ impl Ledger {
         }
         if hint == Hint::Sweep && stamp.age() > EVENT_MAY_BE_LATE {
             self.finds.push(place.display.clone());
+        }
+        if self.files == Files::Sources {
+            let (path, display) = (place.path.clone(), place.display.clone());
+            self.places.insert(place.key.clone(), (path.clone(), display.clone()));
+            return self.say(Event::Source(Source {
+                path,
+                display,
+                bytes,
+                stamp,
+            }));
         }
         let (service, name) = place.key.clone();
         let settled = Settled {

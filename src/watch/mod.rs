@@ -1,9 +1,11 @@
-//! The doorkeeper: watches the drop folder and hands over each file once nobody is writing it any more, with its bytes.
+//! The doorkeeper: watches the drop folder (and, in dev mode, the source trees) and hands over each file once nobody is writing it any more,
+//! with its bytes.
 //!
 //! Events are hints, the directory is the truth. An event only says where to look; whether a file is complete is decided by a
 //! test on the file itself, and whether it is news by its identity and the hash of its content. A regular sweep finds what no event tells.
 
 mod folder;
+mod forest;
 mod hints;
 mod layout;
 mod ledger;
@@ -35,8 +37,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::watch::forest::Forest;
 use crate::watch::hints::{Eyes, Signal};
-use crate::watch::ledger::Ledger;
+use crate::watch::ledger::{Files, Ledger};
 use crate::watch::read::Rules;
 use crate::watch::spots::Spots;
 use crate::watch::tree::Tree;
@@ -66,6 +69,10 @@ pub struct Config {
     /// Time between two sweeps: [`NATIVE_SWEEP`], or [`POLL_SWEEP`] with `poll`. What cannot be watched is swept at least
     /// every [`POLL_SWEEP`].
     pub sweep: Duration,
+    /// Source trees that are watched as well.
+    pub sources: Vec<SourceRoot>,
+    /// Folders that are none of the sources although they lie below one: the drop folder, the archive.
+    pub skip: Vec<PathBuf>,
 }
 
 /// What the doorkeeper reports.
@@ -91,8 +98,41 @@ pub enum Event {
         /// The file's name.
         name: String,
     },
+    /// The first scan of the source trees is over: every file that was complete then has been offered.
+    SourcesScanned,
+    /// A complete source file: once per content.
+    Source(Source),
+    /// A source file that was offered is no longer there: deleted, or renamed.
+    SourceGone {
+        /// As it was offered.
+        path: PathBuf,
+        /// As messages name it.
+        display: String,
+    },
     /// For the log.
     Notice(String),
+}
+
+/// A folder with source files, at any depth.
+#[derive(Clone, Debug)]
+pub struct SourceRoot {
+    /// It may be relative (to the process's directory at the start), may be a link, and need not exist yet.
+    pub path: PathBuf,
+    /// How messages name it, for example `services`.
+    pub label: String,
+}
+
+/// A source file that nobody is writing any more.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it is; absolute, otherwise spelled as its root.
+    pub path: PathBuf,
+    /// As messages name it: `services/game/room.lua`.
+    pub display: String,
+    /// The whole content.
+    pub bytes: Vec<u8>,
+    /// The state in which it was read.
+    pub stamp: Stamp,
 }
 
 /// A file that nobody is writing any more.
@@ -137,12 +177,21 @@ pub fn start(config: Config, events: UnboundedSender<Event>) -> io::Result<Watch
         max_size: config.max_size,
         lease: !config.poll,
         steady_remote: config.sweep.min(POLL_SWEEP),
+        ..Rules::PATCHES
+    };
+    let source_rules = Rules {
+        max_size: Rules::SOURCES.max_size,
+        far_links: true,
+        limit: Rules::SOURCES.limit,
+        ..rules
     };
     let (signals, received) = channel();
-    let ledger = Ledger::new(rules, events, Arc::clone(&halt));
+    let ledger = Ledger::new(Files::Patches, rules, events.clone(), Arc::clone(&halt));
+    let sources = Ledger::new(Files::Sources, source_rules, events, Arc::clone(&halt));
     let spots = Spots::new(Eyes::new(signals.clone()), config.poll);
     let tree = Tree::new(root, config.label, spots);
-    let worker = Worker::new(tree, ledger, received, config.sweep);
+    let forest = forest(config.sources, &config.skip)?;
+    let worker = Worker::new((tree, ledger), (forest, sources), received, config.sweep);
     let thread = thread::Builder::new()
         .name("watch".to_owned())
         .spawn(move || worker.run())?;
@@ -151,6 +200,17 @@ pub fn start(config: Config, events: UnboundedSender<Event>) -> io::Result<Watch
         halt,
         thread: Some(thread),
     })
+}
+
+/// The source trees, with absolute paths. A folder to skip that is not there need not be skipped.
+fn forest(roots: Vec<SourceRoot>, skip: &[PathBuf]) -> io::Result<Forest> {
+    let absolute = |root: SourceRoot| {
+        let path = std::path::absolute(&root.path)?;
+        Ok(SourceRoot { path, ..root })
+    };
+    let roots: io::Result<Vec<SourceRoot>> = roots.into_iter().map(absolute).collect();
+    let skip = skip.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    Ok(Forest::new(roots?, skip))
 }
 
 impl Watcher {
@@ -166,9 +226,15 @@ impl Watcher {
         self.tell(Signal::Forget(path.to_owned()));
     }
 
-    /// What was offered of this file counts no more, though it stays: saved once more it is news, even with the same bytes.
+    /// What was offered of this file (a patch, or a source file) counts no more, though it stays: saved once more it is news, even with the same
+    /// bytes.
     pub fn renew(&self, path: &Path) {
         self.tell(Signal::Renew(path.to_owned()));
+    }
+
+    /// Watches a further source tree, if its folder is not watched already. Its path is absolute.
+    pub fn add_source(&self, root: SourceRoot) {
+        self.tell(Signal::AddSource(root));
     }
 
     fn tell(&self, signal: Signal) {

@@ -30,6 +30,32 @@ pub(super) struct Rules {
     pub lease: bool,
     /// Without a lease: how long a stamp must stay the same where other machines write.
     pub steady_remote: Duration,
+    /// Whether links may lead anywhere, and not only to files in the folder that holds them.
+    pub far_links: bool,
+    /// What `max_size` is, for people.
+    pub limit: &'static str,
+}
+
+/// The largest source file that is read, in bytes.
+const MAX_SOURCE: u64 = 64 << 20;
+
+impl Rules {
+    /// How patches are judged, but for what is configured.
+    pub(super) const PATCHES: Rules = Rules {
+        max_size: 0,
+        lease: true,
+        steady_remote: STEADY_LOCAL,
+        far_links: false,
+        limit: "the limit for one patch (max_size in the configuration)",
+    };
+
+    /// The same for source files.
+    pub(super) const SOURCES: Rules = Rules {
+        max_size: MAX_SOURCE,
+        far_links: true,
+        limit: "the limit for one source file",
+        ..Rules::PATCHES
+    };
 }
 
 /// A regular file that was found behind a name; nothing of it has been read yet.
@@ -76,8 +102,8 @@ pub struct Contents {
 }
 
 /// Finds the regular file behind a name without opening anything: opening a device can have effects, opening a pipe can block.
-/// A link counts if it leads to a file inside `home`, the (canonical) directory that holds it.
-pub(super) fn entry(home: &Path, name: &str) -> Result<Entry, Look> {
+/// A link counts if it leads to a file inside `home`, the (canonical) directory that holds it, or where far ones do.
+pub(super) fn entry(home: &Path, name: &str, rules: &Rules) -> Result<Entry, Look> {
     let path = home.join(name);
     let own = fs::symlink_metadata(&path).map_err(|error| unreachable(&error))?;
     let stamp = Stamp::of(&own);
@@ -96,7 +122,7 @@ pub(super) fn entry(home: &Path, name: &str) -> Result<Entry, Look> {
         }
         _ => refused(format!("is a link that cannot be followed ({error})")),
     })?;
-    if !target.starts_with(home) {
+    if !rules.far_links && !target.starts_with(home) {
         return Err(refused(
             "is a link that leads out of its service folder; copy the file instead".to_owned(),
         ));
@@ -158,8 +184,7 @@ pub fn read_settled(path: &Path, max_size: u64) -> io::Result<Contents> {
     };
     let rules = Rules {
         max_size,
-        lease: true,
-        steady_remote: STEADY_LOCAL,
+        ..Rules::PATCHES
     };
     match contents(&entry, &rules, true, Some(stamp)) {
         Look::Settled(contents) => Ok(contents),
@@ -193,7 +218,7 @@ fn unfit(stamp: Stamp, rules: &Rules) -> Option<Look> {
         Some(Look::Empty)
     } else if stamp.size > rules.max_size {
         let limit = bytesize::ByteSize::b(rules.max_size);
-        let why = format!("is larger than {limit}, the limit for one patch (max_size in the configuration)");
+        let why = format!("is larger than {limit}, {}", rules.limit);
         Some(Look::Refused { why, stamp })
     } else {
         None
@@ -309,7 +334,7 @@ mod tests {
     use std::time::Duration;
 
     fn look(home: &Path, rules: &Rules) -> Look {
-        match entry(home, "x.lua") {
+        match entry(home, "x.lua", rules) {
             Ok(entry) => contents(&entry, rules, false, None),
             Err(look) => look,
         }
@@ -319,6 +344,7 @@ mod tests {
         max_size: 64,
         lease: true,
         steady_remote: Duration::from_millis(500),
+        ..Rules::PATCHES
     };
 
     #[test]
@@ -335,7 +361,7 @@ mod tests {
         fs::write(&path, "return 1").expect("written");
         let without_lease = Rules { lease: false, ..RULES };
         assert!(matches!(look(&home, &without_lease), Look::Unsteady { hold, .. } if hold == RULES.steady_remote));
-        let found = entry(&home, "x.lua").expect("regular");
+        let found = entry(&home, "x.lua", &RULES).expect("regular");
         let steady = Some(stamp(&path).expect("there"));
         let Look::Settled(read) = contents(&found, &without_lease, false, steady) else {
             panic!("a steady stamp settles a file")

@@ -97,7 +97,10 @@ impl Spots {
     ) -> Spot {
         match before {
             Some(spot) if spot.is_watched && spot.is_at(&path, id) => spot,
-            _ => {
+            before => {
+                if let Some(before) = before {
+                    self.unwatch(&before);
+                }
                 let is_watched = self.watch(&path, ledger);
                 Spot { path, id, is_watched }
             }

@@ -46,7 +46,7 @@ impl Stamp {
     }
 
     /// How long ago the file last changed, by this machine's clock; zero if that lies in the future.
-    pub(super) fn age(&self) -> Duration {
+    pub fn age(&self) -> Duration {
         let changed = u64::try_from(self.mtime_ns.max(self.ctime_ns)).unwrap_or(0);
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         since_1970.saturating_sub(Duration::from_nanos(changed))

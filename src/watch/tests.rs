@@ -2,6 +2,7 @@
 
 mod refusals;
 mod saves;
+mod sources;
 mod trees;
 
 use std::fs::{self, File};
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::watch::{Config, Event, Watcher, start};
+use crate::watch::{Config, Event, SourceRoot, Watcher, start};
 
 /// Nothing takes this long but a failure.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -27,6 +28,7 @@ struct Bench {
     events: UnboundedReceiver<Event>,
     runtime: Runtime,
     marks: u32,
+    sources: Vec<SourceRoot>,
 }
 
 impl Bench {
@@ -50,6 +52,7 @@ impl Bench {
             events,
             runtime,
             marks: 0,
+            sources: Vec::new(),
         }
     }
 
@@ -65,6 +68,8 @@ impl Bench {
             poll,
             max_size: 1024,
             sweep,
+            sources: self.sources.clone(),
+            skip: vec![self.root()],
         };
         self.events = events;
         self.watcher = Some(start(config, sender).expect("started"));
@@ -130,6 +135,13 @@ impl Bench {
             Event::Refused { path, why } => format!("refused {path}: {why}"),
             Event::Gone { service, name } => format!("gone {service}/{name}"),
             Event::Notice(text) => format!("notice {text}"),
+            Event::SourcesScanned => "sources scanned".to_owned(),
+            Event::Source(it) => {
+                let relative = it.path.strip_prefix(self.directory.path()).expect("below");
+                assert_eq!(relative.to_str(), Some(it.display.as_str()));
+                format!("{} = {}", it.display, String::from_utf8_lossy(&it.bytes))
+            }
+            Event::SourceGone { display, .. } => format!("gone {display}"),
         }
     }
 

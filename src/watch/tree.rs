@@ -290,6 +290,7 @@ impl Tree {
             finds.join(", ")
         ));
         if let Some(mut spot) = self.layout.services.remove(service) {
+            self.spots.unwatch(&spot);
             spot.is_watched = false;
             let (path, id) = (spot.path.clone(), spot.id);
             let spot = self.spots.keep_or_watch(Some(spot), path, id, ledger);

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::watch::POLL_SWEEP;
+use crate::watch::forest::Forest;
 use crate::watch::hints::{Hint, Signal};
 use crate::watch::layout::{self, Touched};
 use crate::watch::ledger::Ledger;
@@ -19,6 +20,8 @@ const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 const LONGEST_SWEEP: Duration = Duration::from_secs(24 * 3600);
 /// After a sweep that took long, rest this many times as long.
 const REST_AFTER_SWEEP: u32 = 10;
+/// The same for the source trees, where events can be had.
+const REST_AFTER_SOURCES: u32 = 100;
 /// The first scan ends after this time even if some file keeps changing.
 const FIRST_SCAN_LIMIT: Duration = Duration::from_secs(2);
 /// So many signals are gathered at most before they are acted upon.
@@ -31,6 +34,10 @@ struct Todo {
     root: Option<Hint>,
     entries: BTreeMap<OsString, Hint>,
     files: BTreeMap<(String, OsString), Hint>,
+    /// Names in folders of the source trees.
+    sources: BTreeMap<(PathBuf, OsString), Hint>,
+    /// A source tree's root may be another one.
+    source_roots: bool,
     forget: Vec<PathBuf>,
     stop: bool,
 }
@@ -39,23 +46,36 @@ struct Todo {
 pub(super) struct Worker {
     tree: Tree,
     ledger: Ledger,
+    forest: Forest,
+    sources: Ledger,
     signals: Receiver<Signal>,
     sweep: Duration,
     next_sweep: Instant,
     next_blind_look: Instant,
+    next_source_sweep: Instant,
+    has_scanned_sources: bool,
 }
 
 impl Worker {
     /// Ready to [`run`](Self::run).
-    pub(super) fn new(tree: Tree, ledger: Ledger, signals: Receiver<Signal>, sweep: Duration) -> Self {
+    pub(super) fn new(
+        (tree, ledger): (Tree, Ledger),
+        (forest, sources): (Forest, Ledger),
+        signals: Receiver<Signal>,
+        sweep: Duration,
+    ) -> Self {
         let now = Instant::now();
         Self {
             tree,
             ledger,
+            forest,
+            sources,
             signals,
             sweep: sweep.clamp(SHORTEST_SWEEP, LONGEST_SWEEP),
             next_sweep: now,
             next_blind_look: now,
+            next_source_sweep: now,
+            has_scanned_sources: false,
         }
     }
 
@@ -79,6 +99,31 @@ impl Worker {
             self.act(todo);
             self.look_at_due_files();
             self.sweep_if_due();
+            if !self.forest.is_empty() && Instant::now() >= self.next_source_sweep {
+                self.sweep_sources();
+            }
+        }
+    }
+
+    /// Looks at every source file. A tree may be large, and events tell nearly all: so this takes a hundredth of the time at most.
+    fn sweep_sources(&mut self) {
+        let start = Instant::now();
+        let hint = if self.has_scanned_sources {
+            Hint::Sweep
+        } else {
+            Hint::Scan
+        };
+        self.forest.reconcile(&mut self.tree.spots, &mut self.sources, hint);
+        let is_blind = self.forest.has_blind_spots() || self.tree.spots.rely_on_sweeps();
+        let pause = if is_blind {
+            self.sweep.min(POLL_SWEEP)
+        } else {
+            self.sweep
+        };
+        let rest = if is_blind { REST_AFTER_SWEEP } else { REST_AFTER_SOURCES };
+        self.next_source_sweep = Instant::now() + pause.max(start.elapsed() * rest);
+        if !std::mem::replace(&mut self.has_scanned_sources, true) {
+            self.sources.sources_scanned();
         }
     }
 
@@ -101,7 +146,8 @@ impl Worker {
 
     fn next_date(&self) -> Instant {
         let blind_look = self.tree.layout.has_blind_spots().then_some(self.next_blind_look);
-        [blind_look, self.ledger.due()]
+        let sources = (!self.forest.is_empty()).then_some(self.next_source_sweep);
+        [blind_look, self.ledger.due(), self.sources.due(), sources]
             .into_iter()
             .flatten()
             .fold(self.next_sweep, Instant::min)
@@ -122,7 +168,9 @@ impl Worker {
                 if let Some(key) = layout::key(&path) {
                     self.ledger.renew(&key);
                 }
+                self.sources.renew_at(&path);
             }
+            Signal::AddSource(root) => todo.source_roots |= self.forest.add(root),
             Signal::Stop => todo.stop = true,
         }
     }
@@ -131,6 +179,12 @@ impl Worker {
         let touched = self.tree.layout.locate(path);
         if hint == Hint::Left {
             self.tree.left(path);
+            self.forest.left(&mut self.tree.spots, &mut self.sources, path);
+        }
+        let (source, is_root) = self.forest.locate(path);
+        todo.source_roots |= is_root;
+        if let Some(source) = source {
+            raise(&mut todo.sources, source, hint);
         }
         match touched {
             Touched::Nothing => {}
@@ -156,7 +210,13 @@ impl Worker {
     }
 
     fn act(&mut self, todo: Todo) {
-        let Self { tree, ledger, .. } = self;
+        let Self {
+            tree,
+            ledger,
+            forest,
+            sources,
+            ..
+        } = self;
         for path in &todo.forget {
             if let Some(key) = layout::key(path) {
                 ledger.forget(&key, tree.layout.folder(&key.0));
@@ -167,7 +227,9 @@ impl Worker {
             ledger.notice(format!("events were lost ({why}): rescan of everything"));
             tree.forget_watches();
             tree.spots.begin(ledger);
-            return tree.reconcile(ledger, Hint::Scan);
+            forest.forget_watches();
+            tree.reconcile(ledger, Hint::Scan);
+            return forest.reconcile(&mut tree.spots, sources, Hint::Scan);
         }
         if let Some(hint) = todo.root {
             tree.reconcile(ledger, hint);
@@ -181,11 +243,22 @@ impl Worker {
             }
             tree.look(ledger, service, name, *hint);
         }
+        if todo.source_roots {
+            forest.reconcile(&mut tree.spots, sources, Hint::Appeared);
+        }
+        for ((home, name), hint) in &todo.sources {
+            forest.visit(&mut tree.spots, sources, home, name, *hint);
+        }
     }
 
     fn look_at_due_files(&mut self) {
         for (service, name) in self.ledger.due_now() {
             self.tree.look(&mut self.ledger, &service, name.as_ref(), Hint::Timer);
+        }
+        for (home, name) in self.sources.due_now() {
+            let spots = &mut self.tree.spots;
+            self.forest
+                .visit(spots, &mut self.sources, home.as_ref(), name.as_ref(), Hint::Timer);
         }
     }
 
@@ -194,6 +267,7 @@ impl Worker {
         if start >= self.next_sweep {
             if self.tree.spots.are_broken() {
                 self.tree.forget_watches();
+                self.forest.forget_watches();
                 self.tree.spots.begin(&self.ledger);
             }
             self.tree.reconcile(&mut self.ledger, Hint::Sweep);

@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("watch", &[]),
     ("hotfix", &["watch", "patch", "actor"]),
     ("control", &["actor", "hotfix"]),
-    ("dev", &["watch", "hotfix", "patch"]),
+    ("dev", &["actor", "watch", "hotfix", "patch"]),
 ];
 
 /// Crates that one place alone knows, so that it can be replaced there.

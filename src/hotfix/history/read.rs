@@ -189,7 +189,7 @@ pub(super) fn active(db: &Connection, service: Option<&str>) -> rusqlite::Result
         "?1 IS NULL"
     };
     db.prepare_cached(&format!(
-        "SELECT p.id, p.service, p.name, p.sha256, p.sources, c.bytes
+        "SELECT p.id, p.service, p.name, p.sha256, p.origin, p.sources, c.bytes
          FROM patch p JOIN content c USING (sha256)
          WHERE p.id IN (SELECT max(id) FROM patch WHERE {of_service} AND {ACTIVE} GROUP BY service, name)
          ORDER BY p.id"
@@ -201,6 +201,7 @@ pub(super) fn active(db: &Connection, service: Option<&str>) -> rusqlite::Result
             name: row.get("name")?,
             bytes: row.get("bytes")?,
             sha256: row.get("sha256")?,
+            origin: from_word(row, "origin")?,
             sources: from_json(row, "sources")?,
         })
     })?

@@ -14,10 +14,10 @@ use super::exchange::{Tables, Written, scope};
 use super::joins::Maker;
 use super::{
     FOUND, FUNCTIONS, HOOKS, JOURNAL, LIST, LOG, MADE, RETURNED, SLOTS, Step, Work, bind, gather, get, hazards, hooks,
-    put, remember, revise, tell,
+    lines, put, remember, revise, tell,
 };
 use crate::lua::context::{Context, Trial};
-use crate::lua::files::Kind;
+use crate::lua::files::{Kind, Origin};
 use crate::lua::guard;
 use crate::lua::heap::record::{self, Snapshot};
 use crate::lua::heap::survey::Survey;
@@ -192,7 +192,7 @@ impl Work<'_> {
         let effect = sent || changed || self.report.values > 0 || !self.report.output.is_empty();
         self.report.status = if effect { Status::Applied } else { Status::NoEffect };
         if !effect && !self.revisions.is_empty() {
-            let why = if self.report.warnings.is_empty() {
+            let why = if self.report.warnings.is_empty() && self.report.restarts.is_empty() {
                 "nothing in it differs from what runs"
             } else {
                 "what differs cannot be applied to an instance that runs"
@@ -200,6 +200,11 @@ impl Work<'_> {
             self.report.error = Some(why.to_owned());
         }
         let_go(self.context, trial);
+        if let Err(why) = self.step(tell_lines) {
+            self.report
+                .warnings
+                .push(format!("its functions have their old lines: {why}"));
+        }
         if effect {
             self.settle();
             if let Err(why) = self.step(remember::remember) {
@@ -270,6 +275,13 @@ pub fn let_go(context: &Context, trial: Trial) {
     for (delay, session) in trial.timers {
         outgoing::set_timer(context, delay, session);
     }
+}
+
+/// Functions that only moved get the lines of the new text.
+unsafe fn tell_lines(l: *mut lua_State, work: &mut Work<'_>) -> Step {
+    let unchanged = work.revisions.iter().flat_map(|revising| &revising.unchanged);
+    let moves: Vec<(Origin, Origin)> = unchanged.map(|(was, _, now)| (*was, *now)).collect();
+    lines::move_lines(l, work.context, &moves)
 }
 
 /// Writes the heap down.

@@ -23,8 +23,8 @@ use crate::lua::functions::lua_functions;
 use crate::lua::heap::record;
 use crate::lua::values;
 use crate::lua::variables::{self, Cell};
-use crate::patch::revision::Revision;
 use crate::patch::order::PatchText;
+use crate::patch::revision::Revision;
 use crate::patch::source::Source;
 use crate::patch::syntax::{Kind as Statement, Value, WholeFile};
 
@@ -309,7 +309,7 @@ pub fn remarks(work: &mut Work<'_>) {
         let revising = &work.revisions[number];
         let (plan, superseded) = (revising.plan.clone(), revising.superseded.clone());
         work.report.notes.extend(plan.notes.iter().cloned());
-        work.report.warnings.extend(plan.restarts.iter().cloned());
+        work.report.restarts.extend(plan.restarts.iter().cloned());
         for patch in superseded {
             let live = work.context.applied.live.borrow();
             let name = live

@@ -15,7 +15,7 @@ use super::exchange::{Exchange, Tables, Written, scope};
 use super::joins::Maker;
 use super::slots::push_literal;
 use super::step::{Idle, protected};
-use super::{FOUND, JOURNAL, LIST, MADE, Step, get, hazards, hooks, in_flight, put};
+use super::{FOUND, JOURNAL, LIST, MADE, Step, get, hazards, hooks, in_flight, lines, put};
 use crate::lua::applied::Undo;
 use crate::lua::changes::Place;
 use crate::lua::context::{Context, Trial};
@@ -301,6 +301,10 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
         }
     }
     drop(files);
+    let unchanged = undo.revisions.iter().flat_map(|revised| &revised.unchanged);
+    let moves: Vec<(Origin, Origin)> = unchanged.map(|(was, logical, _)| (*was, *logical)).collect();
+    // What cannot be read was compared before.
+    let _ = lines::move_lines(l, context, &moves);
     values::slot(l, Slot::Undo);
     ffi::lua_pushnil(l);
     ffi::lua_rawseti(l, -2, id as i64);

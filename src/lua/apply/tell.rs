@@ -44,7 +44,7 @@ pub unsafe fn functions(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     for revising in &work.revisions {
         restarts.extend(ran_once(l, work, revising)?);
     }
-    work.report.warnings.extend(restarts);
+    work.report.restarts.extend(restarts);
     Ok(())
 }
 

@@ -1,0 +1,427 @@
+//! One session of dev mode: what is known of the source files, what was saved, what waits for a restart; saves and keys, one after the other.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::dev::batch::{Batch, git_lock};
+use crate::dev::keys::Key;
+use crate::dev::tell::{self, Part, Style};
+use crate::hotfix::choice::Wanted;
+use crate::hotfix::office::Office;
+use crate::hotfix::parcel::SavedFile;
+use crate::hotfix::record::PatchId;
+use crate::hotfix::sources::{Concerned, Sources, canonical};
+use crate::patch::report::count;
+use crate::patch::source::Source;
+use crate::watch::Event;
+
+/// Settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The project's directory.
+    pub base: PathBuf,
+    /// What is said has colours.
+    pub colour: bool,
+    /// What is watched, as messages name it.
+    pub watched: Vec<String>,
+    /// Who saves, for the history.
+    pub by: String,
+}
+
+/// Restarts the whole program.
+pub type RestartAll = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// What a session works with.
+pub struct Parts {
+    /// The post room, in dev mode.
+    pub office: Arc<Office>,
+    /// What the doorkeeper reports of source files.
+    pub events: UnboundedReceiver<Event>,
+    /// The keyboard, if there is one.
+    pub keys: Option<UnboundedReceiver<Key>>,
+    /// See there.
+    pub restart_all: RestartAll,
+}
+
+/// A source file as it was seen last.
+struct Seen {
+    canonical: PathBuf,
+    text: Arc<[u8]>,
+}
+
+/// A save that was applied somewhere, and can be taken back.
+struct Save {
+    names: String,
+    paths: Vec<PathBuf>,
+    patches: Vec<(String, PatchId)>,
+}
+
+/// How recently a file must have come to its name to be called new (a tree that is watched from now on has old files).
+const NEW: Duration = Duration::from_secs(10);
+
+struct Session {
+    config: Config,
+    style: Style,
+    office: Arc<Office>,
+    restart_all: RestartAll,
+    git: Option<PathBuf>,
+    /// By path as the doorkeeper spells it.
+    seen: HashMap<PathBuf, Seen>,
+    /// The first scan is over.
+    scanned: bool,
+    saves: Vec<Save>,
+    /// The services of the last save.
+    last_services: Vec<String>,
+    last_diff: String,
+    /// By service, what it needs a restart for.
+    restarts: BTreeMap<String, Vec<String>>,
+}
+
+/// Serves saves and keys until the doorkeeper stops.
+pub async fn run(config: Config, parts: Parts) {
+    let Parts {
+        office,
+        mut events,
+        mut keys,
+        restart_all,
+    } = parts;
+    let style = Style {
+        colour: config.colour,
+        keys: keys.is_some(),
+    };
+    let mut session = Session {
+        git: git_lock(&config.base),
+        config,
+        style,
+        office,
+        restart_all,
+        seen: HashMap::new(),
+        scanned: false,
+        saves: Vec::new(),
+        last_services: Vec::new(),
+        last_diff: String::new(),
+        restarts: BTreeMap::new(),
+    };
+    session.greet();
+    let mut batch = Batch::default();
+    loop {
+        let due = batch.due();
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::SourcesScanned) => session.scanned(std::mem::take(&mut batch)).await,
+                Some(event) => batch.take(event),
+                None => return,
+            },
+            () = at(due), if session.scanned => {
+                if !batch.wait_for_git(session.git.as_deref()) {
+                    session.save(std::mem::take(&mut batch)).await;
+                }
+            }
+            Some(key) = next(&mut keys) => session.press(key).await,
+        }
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next(keys: &mut Option<UnboundedReceiver<Key>>) -> Option<Key> {
+    match keys {
+        Some(keys) => keys.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Session {
+    fn say(&self, lines: &str) {
+        info!("{}", lines.trim_end_matches('\n'));
+    }
+
+    fn sources(&self) -> &Sources {
+        // Dev mode is what makes the post room keep them.
+        self.office.sources.as_ref().expect("the post room is in dev mode")
+    }
+
+    fn greet(&self) {
+        let keys = if self.style.keys {
+            "; keys: r restart, R restart all, d diff, l instances, u undo, q quit"
+        } else {
+            ""
+        };
+        self.say(&self.style.line(&format!(
+            "saved files of {} are applied{keys}",
+            self.config.watched.join(", ")
+        )));
+    }
+
+    /// Takes note of what is there; the number of files that are new.
+    fn note(&mut self, batch: &Batch) -> (BTreeMap<PathBuf, Arc<[u8]>>, Vec<String>) {
+        let (mut saved, mut new) = (BTreeMap::new(), Vec::new());
+        for (path, source) in &batch.saved {
+            let text: Arc<[u8]> = match Source::new(&source.bytes) {
+                Ok(text) => text.bytes().into(),
+                // Whoever compiles it says what is wrong.
+                Err(_) => source.bytes.as_slice().into(),
+            };
+            let canonical = canonical(path);
+            saved.insert(canonical.clone(), text.clone());
+            let is_known = self.seen.insert(path.clone(), Seen { canonical, text }).is_some();
+            if !is_known && source.stamp.age() < NEW {
+                new.push(source.display.clone());
+            }
+        }
+        (saved, new)
+    }
+
+    /// The first scan is over: what was saved since a service loaded it is applied.
+    async fn scanned(&mut self, batch: Batch) {
+        let (saved, _) = self.note(&batch);
+        self.scanned = true;
+        self.apply(&batch, &saved).await;
+    }
+
+    async fn save(&mut self, batch: Batch) {
+        let (saved, new) = self.note(&batch);
+        let is_applied = self.apply(&batch, &saved).await;
+        if !new.is_empty() {
+            self.say(
+                &self
+                    .style
+                    .line(&format!("new: {}", tell::names(new.iter().map(String::as_str)))),
+            );
+        } else if !is_applied && !batch.saved.is_empty() {
+            self.say_idle(&batch);
+        }
+        self.say_gone(&batch);
+    }
+
+    /// Nobody runs another text than what was saved: is anybody concerned at all?
+    fn say_idle(&self, batch: &Batch) {
+        let used = |path: &PathBuf| !self.sources().users(&canonical(path)).is_empty();
+        let what = if batch.saved.keys().any(used) {
+            "this is what runs"
+        } else {
+            "no service that runs has loaded it"
+        };
+        self.say(&self.style.line(&format!("{}: {what}", names_of(batch))));
+    }
+
+    fn say_gone(&mut self, batch: &Batch) {
+        for (path, display) in &batch.gone {
+            let users = self
+                .seen
+                .remove(path)
+                .map(|seen| self.sources().users(&seen.canonical))
+                .unwrap_or_default();
+            let mut services: BTreeMap<String, usize> = BTreeMap::new();
+            for user in users {
+                *services.entry(user.service).or_default() += 1;
+            }
+            let run_on = services
+                .iter()
+                .map(|(service, number)| format!("{} of {service}", count(*number, "instance")));
+            let run_on: Vec<String> = run_on.collect();
+            let text = match run_on.is_empty() {
+                true => format!("gone: {display}"),
+                false => format!(
+                    "gone: {display}; {} run on with what they have loaded of it",
+                    run_on.join(", ")
+                ),
+            };
+            self.say(&self.style.line(&text));
+        }
+    }
+
+    /// Applies what was saved to every service that runs another text of it; false if there is none.
+    async fn apply(&mut self, batch: &Batch, saved: &BTreeMap<PathBuf, Arc<[u8]>>) -> bool {
+        let concerned = self.sources().concerned(saved);
+        if concerned.is_empty() {
+            return false;
+        }
+        let began = Instant::now();
+        let mut tasks = JoinSet::new();
+        for (service, concerned) in concerned {
+            tasks.spawn(apply_to(
+                self.office.clone(),
+                service,
+                concerned,
+                self.config.by.clone(),
+            ));
+        }
+        let mut parts = tasks.join_all().await;
+        let took = began.elapsed();
+        parts.sort_by(|one, other| one.service.cmp(&other.service));
+        let names = tell::names(
+            parts
+                .iter()
+                .flat_map(|part| &part.files)
+                .map(|file| file.label.as_str()),
+        );
+        let lines = tell::save(self.style, &names, &parts, took);
+        self.remember(batch, names, &parts);
+        let rows = self.rows(lines.lines().count());
+        let is_live = parts.iter().any(tell::is_good);
+        let diff = if is_live {
+            self.style.diff(&self.last_diff, rows)
+        } else {
+            String::new()
+        };
+        self.say(&(lines + &diff));
+        true
+    }
+
+    fn remember(&mut self, batch: &Batch, names: String, parts: &[Part]) {
+        self.last_services = parts.iter().map(|part| part.service.clone()).collect();
+        self.last_diff = diff_of(parts);
+        let mut patches = Vec::new();
+        for part in parts {
+            let Ok(outcome) = &part.outcome else { continue };
+            if outcome.status.is_live() {
+                patches.push((part.service.clone(), outcome.id));
+            }
+            for line in tell::restarts(outcome) {
+                let lines = self.restarts.entry(part.service.clone()).or_default();
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+        if !patches.is_empty() {
+            let paths = batch.saved.keys().cloned().collect();
+            self.saves.push(Save { names, paths, patches });
+        }
+    }
+
+    /// How many rows of the terminal a diff may fill.
+    fn rows(&self, used: usize) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout())
+            .ok()
+            .filter(|_| self.style.keys)?;
+        Some(usize::from(size.ws_row).saturating_sub(used + 2))
+    }
+
+    async fn press(&mut self, key: Key) {
+        match key {
+            Key::Restart => self.restart().await,
+            Key::RestartAll => self.restart_everything().await,
+            Key::Diff => self.show_diff(),
+            Key::List => self.list(),
+            Key::Undo => self.undo().await,
+            Key::Quit => self.office.node.request_stop(0),
+            Key::Help => self.greet(),
+        }
+    }
+
+    fn show_diff(&self) {
+        if self.last_diff.is_empty() {
+            return self.say(&self.style.line("nothing was saved yet"));
+        }
+        self.say(&self.style.diff(&self.last_diff, None));
+    }
+
+    fn list(&self) {
+        let newest: HashMap<PathBuf, Arc<[u8]>> = self
+            .seen
+            .values()
+            .map(|seen| (seen.canonical.clone(), seen.text.clone()))
+            .collect();
+        let behind = self.sources().behind(&newest);
+        let all = self.office.node.registry().all();
+        self.say(&tell::instances(self.style, &all, &behind, &self.restarts));
+    }
+
+    async fn undo(&mut self) {
+        let Some(save) = self.saves.pop() else {
+            return self.say(&self.style.line("no save that could be taken back"));
+        };
+        for (service, id) in &save.patches {
+            let taken_back = self.office.roll_back(service, Wanted::One(*id), &self.config.by).await;
+            match taken_back {
+                Ok(taken_back) if taken_back.done => self.sources().taken_back(id.0),
+                Ok(_) => {}
+                Err(why) => self.say(&self.style.ask(&format!("not taken back: {why}"))),
+            }
+        }
+        if let Some(watcher) = self.office.watcher() {
+            save.paths.iter().for_each(|path| watcher.renew(path));
+        }
+        self.say(&self.style.line(&format!(
+            "undone: {}; the file on the disk is as you saved it, and saved once more it is applied again",
+            save.names
+        )));
+    }
+
+    /// Restarts what needs it, else what was saved last.
+    async fn restart(&mut self) {
+        let services: Vec<String> = match self.restarts.is_empty() {
+            true => self.last_services.clone(),
+            false => self.restarts.keys().cloned().collect(),
+        };
+        if services.is_empty() {
+            return self.say(
+                &self
+                    .style
+                    .line("nothing was saved that could be restarted; R restarts everything"),
+            );
+        }
+        for service in services {
+            match self.office.restart(&service, &self.config.by).await {
+                Ok(restarted) if restarted.done => drop(self.restarts.remove(&service)),
+                Ok(_) => {}
+                Err(why) => self.say(&self.style.ask(&format!("{service} is not restarted: {why}"))),
+            }
+        }
+        self.saves.clear();
+    }
+
+    async fn restart_everything(&mut self) {
+        self.say(&self.style.line("restarting everything"));
+        match (self.restart_all)().await {
+            Ok(()) => self.say(&self.style.line("restarted")),
+            Err(why) => self.say(&self.style.ask(&why)),
+        }
+        self.restarts.clear();
+        self.saves.clear();
+    }
+}
+
+async fn apply_to(office: Arc<Office>, service: String, concerned: Concerned, by: String) -> Part {
+    let outcome = office.apply_saved(&service, &concerned, &by).await;
+    let files: Vec<SavedFile> = concerned.files.into_iter().map(|(_, file)| file).collect();
+    Part {
+        service,
+        files,
+        outcome,
+    }
+}
+
+/// The files that were saved, once each.
+fn diff_of(parts: &[Part]) -> String {
+    let mut diffs: Vec<&str> = Vec::new();
+    for part in parts {
+        let diff = part
+            .outcome
+            .as_ref()
+            .map(|outcome| outcome.diff.as_str())
+            .unwrap_or_default();
+        if !diffs.contains(&diff) {
+            diffs.push(diff);
+        }
+    }
+    diffs.concat()
+}
+
+fn names_of(batch: &Batch) -> String {
+    tell::names(batch.saved.values().map(|source| source.display.as_str()))
+}
