@@ -241,6 +241,7 @@ function skynet.init_service(start)
         end
         core.script_inits = nil
         start()
+        core.take_over()
     end, traceback)
     start_thread = nil
     if ok then

@@ -118,8 +118,22 @@ function core.hooks.script(...)
         return core.failed(why)
     end
     core.loaded()
-    if not core.has_start then
-        core.started()
+    if core.has_start then
+        return
+    end
+    ok, why = xpcall(core.take_over, traceback)
+    if not ok then
+        core.log("restore failed: " .. tostring(why))
+        return core.failed(why)
+    end
+    core.started()
+end
+
+-- After a restart in place: gives the service the state that it had before, if it wants it.
+function core.take_over()
+    local restore = core.hooks.restore
+    if restore and core.has_state() then
+        restore(core.take_state())
     end
 end
 

@@ -130,6 +130,11 @@ impl Instance {
         }
     }
 
+    /// It begins anew and lacks nothing.
+    pub fn forget_behind(&self) {
+        self.behind.lock().clear();
+    }
+
     /// What its peers have and it has not, sorted.
     pub fn behind(&self) -> Vec<String> {
         self.behind.lock().iter().cloned().collect()

@@ -119,6 +119,8 @@ pub trait Patches: Send + Sync {
     fn check(&self, injection: Injection) -> Told;
     /// Takes patches of a service back.
     fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told;
+    /// Lets a service begin anew in place.
+    fn restart(&self, service: String, by: String) -> Told;
     /// The patches of one service, or of all: a line each.
     fn history(&self, service: Option<String>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 }
@@ -137,6 +139,11 @@ impl Patches for Desk {
     fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told {
         let desk = self.clone();
         Box::pin(async move { desk.roll_back(service, wanted, by).await })
+    }
+
+    fn restart(&self, service: String, by: String) -> Told {
+        let desk = self.clone();
+        Box::pin(async move { desk.restart(service, by).await })
     }
 
     fn history(&self, service: Option<String>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> {

@@ -2,7 +2,7 @@
 
 use crate::control::address;
 use crate::control::command::{Command, Reply, Request, Run, Window};
-use crate::control::commands::{check, exit, history, inject, kill, list, rollback};
+use crate::control::commands::{check, exit, history, inject, kill, list, restart, rollback};
 
 /// Every command, sorted by name.
 const TABLE: &[Command] = &[
@@ -60,6 +60,7 @@ const TABLE: &[Command] = &[
         help: "show how long a service takes to answer, in hundredths of a second",
         run: Run::AskAbout,
     },
+    restart::COMMAND,
     rollback::COMMAND,
     Command {
         name: "service",

@@ -121,6 +121,16 @@ impl Patches for FakePatches {
         })
     }
 
+    fn restart(&self, service: String, _by: String) -> Told {
+        Box::pin(async move {
+            Injected {
+                output: String::new(),
+                report: format!("{service} restarted"),
+                done: true,
+            }
+        })
+    }
+
     fn roll_back(&self, service: String, wanted: Wanted, _by: String) -> Told {
         let report = format!("{service} {wanted:?}");
         let done = wanted != Wanted::All;

@@ -1,7 +1,7 @@
 //! The keyboard of dev mode: single keys, without a line's end, while signals and output stay as they are.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, BufReader, IsTerminal, Read};
 use std::thread;
 
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
@@ -59,7 +59,7 @@ impl Keyboard {
         let (sender, keys) = unbounded_channel();
         // It ends with the process, or with the terminal.
         let reading = thread::Builder::new().name("keys".to_owned()).spawn(move || {
-            for byte in File::from(dup()?).bytes() {
+            for byte in BufReader::new(File::from(dup()?)).bytes() {
                 if let Some(key) = byte.ok().and_then(Key::of)
                     && sender.send(key).is_err()
                 {

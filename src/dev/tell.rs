@@ -199,7 +199,7 @@ fn besides(style: Style, part: &Part) -> String {
     let Ok(outcome) = &part.outcome else {
         return String::new();
     };
-    if good(&part).is_none() {
+    if good(part).is_none() {
         return String::new();
     }
     let delivery = delivery(outcome);

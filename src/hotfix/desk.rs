@@ -8,6 +8,7 @@ use crate::hotfix::choice::Wanted;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::parcel::{Parcel, Told};
 use crate::hotfix::record::{self, Origin, Record, Target as RecordedTarget, Withdrawn};
+use crate::hotfix::restart::Restarted;
 use crate::hotfix::rollback::TakenBack;
 
 /// The door to the post room for consoles.
@@ -117,6 +118,18 @@ impl Desk {
         let service = service.replace('/', ".");
         match self.office.roll_back(&service, wanted, &by).await {
             Ok(TakenBack { report, done }) => Injected {
+                output: String::new(),
+                report,
+                done,
+            },
+            Err(why) => Injected::refused(why),
+        }
+    }
+
+    /// Lets a service begin anew in place.
+    pub async fn restart(&self, service: String, by: String) -> Injected {
+        match self.office.restart(&service.replace('/', "."), &by).await {
+            Ok(Restarted { report, done }) => Injected {
                 output: String::new(),
                 report,
                 done,

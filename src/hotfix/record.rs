@@ -193,6 +193,8 @@ pub enum EventKind {
     Frozen,
     /// Patches are accepted again.
     Unfrozen,
+    /// A service has begun anew in place.
+    Restarted,
 }
 
 /// What an event is about.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::actor::node::Node;
-use crate::patch::order::{Order, Progress, Reply, Stage};
+use crate::patch::order::{Order, Progress, Reply, START_LIMIT, Stage};
 use crate::patch::outcome::{InstanceReport, Status};
 
 /// How long an instance may take to come to an order before the others are told without it.
@@ -72,6 +72,7 @@ enum Trouble {
     /// At the order for too long.
     Stuck(Duration),
     Waits(Duration),
+    Starts(Duration),
 }
 
 impl Round<'_> {
@@ -141,6 +142,7 @@ impl Round<'_> {
                 time.as_secs_f64(),
                 self.limits.time_limit
             ),
+            Trouble::Starts(time) => format!("its start function has not returned for {:.0} s", time.as_secs_f64()),
             Trouble::Waits(time) => format!(
                 "it has waited for a suspended old body for {:.0} s, though hotfix.in_flight_wait is {:?}",
                 time.as_secs_f64(),
@@ -167,6 +169,7 @@ impl Errand<'_> {
             Stage::Working(since) => beyond(since, OWN_WORK).map(Trouble::Stuck),
             Stage::Running(since) => beyond(since, limits.time_limit.max(QUIET - MARGIN)).map(Trouble::Stuck),
             Stage::Waiting(since) => beyond(since, limits.in_flight_wait).map(Trouble::Waits),
+            Stage::Starting(since) => beyond(since, START_LIMIT).map(Trouble::Starts),
             Stage::Queued if self.posted.elapsed() < QUIET => None,
             // An order overtakes every message, so this is one that it was in when the order came.
             Stage::Queued if self.instance.is_running() => Some(Trouble::Busy),

@@ -26,7 +26,7 @@ mod remember;
 mod revise;
 pub mod rollback;
 mod slots;
-mod step;
+pub mod step;
 mod tell;
 
 use std::collections::HashMap;

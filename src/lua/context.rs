@@ -106,6 +106,12 @@ pub struct Context {
     pub progress: RefCell<Option<Arc<Progress>>>,
     /// The standing patches were looked at.
     pub caught_up: Cell<bool>,
+    /// Sessions after the first number and up to the second were given out by another VM in this place.
+    pub foreign: Cell<(u32, u32)>,
+    /// It takes the place of another VM, which goes on if this one does not start.
+    pub on_probation: Cell<bool>,
+    /// The packed state of that one, until it is taken.
+    pub state: RefCell<Option<Box<[u8]>>>,
     text: UnsafeCell<String>,
 }
 
@@ -165,6 +171,9 @@ impl Context {
             applied: Applied::default(),
             progress: RefCell::default(),
             caught_up: Cell::new(false),
+            foreign: Cell::default(),
+            on_probation: Cell::new(false),
+            state: RefCell::new(None),
             text: UnsafeCell::default(),
         }
     }
@@ -187,7 +196,7 @@ impl Context {
 
     /// Lets the instance end after the current message.
     pub fn end(&self) {
-        if !self.ending.replace(true) {
+        if !self.ending.replace(true) && !self.on_probation.get() {
             info!(handle = self.handle().0, "KILL self");
         }
     }

@@ -30,6 +30,7 @@ pub mod memory;
 pub mod outgoing;
 pub mod parent;
 pub mod plans;
+pub mod restart;
 pub mod scheduler;
 pub mod service;
 pub mod switch;

@@ -89,8 +89,11 @@ unsafe fn answer(l: *mut lua_State, context: &Context, message: &Message) {
     let thread = ffi::lua_tothread(l, -1);
     if thread.is_null() {
         ffi::lua_pop(l, 2);
-        // An error without session tells that a caller is gone; a timer's owner may have been woken; both are nobody's business.
-        if message.kind == kind::RESPONSE && message.source.is_some() {
+        // An error without session tells that a caller is gone; a timer's owner may have been woken; another VM was in this one's place
+        // when it was asked: all that is nobody's business.
+        let (after, up_to) = context.foreign.get();
+        let is_ours = message.source.is_some() && (message.session <= after || message.session > up_to);
+        if message.kind == kind::RESPONSE && is_ours {
             call_hook(l, context, c"unknown_response", message);
         }
         return;

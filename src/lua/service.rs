@@ -22,10 +22,12 @@ use crate::lua::context::Context;
 use crate::lua::coroutines;
 use crate::lua::functions::lua_functions;
 use crate::lua::launch::Begin;
+use crate::lua::restart::{self, Restart};
 use crate::lua::scheduler;
 use crate::lua::values::{self, Slot};
 use crate::lua::vm;
 use crate::patch::order::{Order, Patch, Progress, Reply};
+use crate::patch::outcome::{InstanceReport, Status};
 
 /// One instance of a Lua service.
 pub struct Service {
@@ -37,6 +39,10 @@ pub struct Service {
     waiting: Option<Waiting>,
     /// Patches can reach it, and the node was told so.
     announced: bool,
+    /// Its start function has returned.
+    started: bool,
+    /// It begins anew: `context` is the new VM.
+    restart: Option<Restart>,
 }
 
 /// A patch that waits for a suspended function to go on.
@@ -64,6 +70,8 @@ impl Service {
             early: VecDeque::new(),
             waiting: None,
             announced: false,
+            started: false,
+            restart: None,
         })
     }
 
@@ -86,9 +94,13 @@ impl Service {
         let Some(context) = self.context.as_deref() else {
             return Next::End;
         };
-        let for_later = !context.loaded.get() || self.waiting.is_some();
+        let for_later = !context.loaded.get() || self.waiting.is_some() || self.restart.is_some();
         match order {
             Order::Stop => {}
+            Order::Restart { reply, .. } if !self.started && self.restart.is_none() => {
+                reply(unstarted(context));
+                return Next::Continue;
+            }
             _ if for_later => {
                 self.early.push_back(order);
                 return Next::Continue;
@@ -123,6 +135,10 @@ impl Service {
                 reply(report);
                 // SAFETY: the VM is open and idle between two messages. A patch's last will may have forked.
                 unsafe { scheduler::protected(context, scheduler::drain_queues) };
+            }
+            Order::Restart { reply, progress } => {
+                progress.begin();
+                return self.begin_again(reply, &progress);
             }
             // SAFETY: the VM is open and idle between two messages.
             Order::Stop => unsafe { scheduler::protected(context, run_stop) },
@@ -172,11 +188,64 @@ impl Service {
         }
     }
 
+    /// A new VM takes the place of the old one, if it starts.
+    fn begin_again(&mut self, reply: Reply, progress: &Progress) -> Next {
+        let Some(old) = self.context.take() else {
+            return Next::End;
+        };
+        match Restart::begin(old, reply, progress) {
+            Err(old) => self.context = Some(old),
+            Ok((restart, new)) => {
+                self.restart = Some(restart);
+                let context = self.context.insert(new);
+                // SAFETY: the VM is open and idle.
+                unsafe { scheduler::protected(context, run_script) };
+            }
+        }
+        self.after_turn()
+    }
+
+    /// Hands a message to the VM that starts in another one's place, if it is for it and can be taken.
+    fn message_meanwhile(&mut self, message: Message) -> Next {
+        if let (Some(restart), Some(context)) = (&mut self.restart, self.context.as_deref()) {
+            let mut next = restart.hold(context, message).or_else(|| restart.next(context));
+            while let Some(message) = next {
+                // SAFETY: the VM is open, and this is the one thread that runs it now.
+                unsafe { scheduler::handle(context, message) };
+                next = restart.next(context).filter(|_| !context.ending.get());
+            }
+        }
+        self.after_turn()
+    }
+
+    /// Ends a restart: the new VM goes on, or the old one, with what was held back for it.
+    fn end_restart(&mut self) -> Next {
+        let (Some(restart), Some(new)) = (self.restart.take(), self.context.take()) else {
+            return Next::End;
+        };
+        let (context, held) = restart.end(new);
+        self.context = Some(context);
+        self.go_on();
+        let mut next = self.after_turn();
+        for message in held {
+            if next == Next::Continue {
+                next = self.message(message);
+            }
+        }
+        next
+    }
+
     /// What is due between two messages.
     fn after_turn(&mut self) -> Next {
         let Some(context) = self.context.as_deref() else {
             return Next::End;
         };
+        if context.ending.get() && self.restart.is_some() {
+            if let Some(parent) = context.parent.take() {
+                parent.succeed(&context.host.node, context.handle(), false);
+            }
+            return self.end_restart();
+        }
         if context.ending.get() {
             if let Some(parent) = context.parent.take() {
                 parent.succeed(&context.host.node, context.handle(), false);
@@ -198,16 +267,31 @@ impl Service {
             if let Some(parent) = context.parent.take() {
                 parent.succeed(&context.host.node, context.handle(), alive);
             }
-            if !alive {
+            self.started = true;
+            if !alive && self.restart.is_none() {
                 return Next::End;
             }
         }
-        Next::Continue
+        match self.restart.as_ref().is_some_and(Restart::is_over) {
+            true => self.end_restart(),
+            false => Next::Continue,
+        }
+    }
+}
+
+/// The answer to an order to restart what has not started yet.
+fn unstarted(context: &Context) -> InstanceReport {
+    InstanceReport {
+        error: Some("its start function has not returned yet".to_owned()),
+        ..InstanceReport::new(context.handle().0, Status::Rejected)
     }
 }
 
 impl Actor for Service {
     fn message(&mut self, message: Message) -> Next {
+        if self.restart.is_some() {
+            return self.message_meanwhile(message);
+        }
         let Some(context) = self.context.as_deref() else {
             return Next::End;
         };
@@ -234,8 +318,7 @@ impl Actor for Service {
         let Some(context) = self.context.take() else {
             return Vec::new();
         };
-        // SAFETY: the VM is not running; the context outlives this call.
-        unsafe { vm::close(&context) };
+        let mut orphans = restart::close(&context);
         if let Some(parent) = context.parent.take() {
             parent.fail(
                 &context.host.node,
@@ -243,12 +326,9 @@ impl Actor for Service {
                 "killed before its start function returned".into(),
             );
         }
-        let requests = context.requests.borrow();
-        let suspended = requests
-            .values()
-            .filter_map(|request| Some((request.source?, request.session)));
-        let mut orphans: Vec<_> = suspended.filter(|(_, session)| *session != 0).collect();
-        orphans.extend(context.deferred.borrow().iter().copied());
+        if let Some(restart) = self.restart.take() {
+            orphans.extend(restart.abandon());
+        }
         orphans
     }
 }

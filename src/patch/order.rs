@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -73,6 +73,9 @@ pub struct Rollback {
     pub dry: bool,
 }
 
+/// How long a service that is restarted in place may take for its start.
+pub const START_LIMIT: Duration = Duration::from_secs(30);
+
 /// How far an order has come in one instance, for whoever waits for its answer: set by the instance, read by the post room.
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<Stage>);
@@ -89,6 +92,8 @@ pub enum Stage {
     Running(Instant),
     /// The order waits in the instance for a suspended old body to end, since then.
     Waiting(Instant),
+    /// The start function of a service that begins anew has not returned, since then.
+    Starting(Instant),
 }
 
 impl Progress {
@@ -105,6 +110,11 @@ impl Progress {
     /// The order waits for a suspended old body.
     pub fn wait(&self) {
         *self.0.lock() = Stage::Waiting(Instant::now());
+    }
+
+    /// The service begins anew.
+    pub fn start(&self) {
+        *self.0.lock() = Stage::Starting(Instant::now());
     }
 
     /// Where it is.
@@ -141,6 +151,14 @@ pub enum Order {
         /// Which.
         rollback: Arc<Rollback>,
         /// As above. `Applied`: taken back; `Unchanged`: none of them is live here; `Rejected`: refused, with the reason.
+        reply: Reply,
+        /// As above.
+        progress: Arc<Progress>,
+    },
+    /// Begin anew with the files as they are now, under the same handle, and with the state that the service hands over; the old
+    /// code goes on if that fails.
+    Restart {
+        /// As above. `Applied`: the new code runs; `Failed`: the old one goes on.
         reply: Reply,
         /// As above.
         progress: Arc<Progress>,

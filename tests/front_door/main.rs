@@ -19,6 +19,7 @@ mod patch_reach;
 mod patch_undo;
 mod property;
 mod replay;
+mod restart;
 mod rollback;
 mod rollback_files;
 mod runtime;

@@ -6,4 +6,5 @@ pub mod history;
 pub mod inject;
 pub mod kill;
 pub mod list;
+pub mod restart;
 pub mod rollback;

@@ -156,7 +156,7 @@ fn withdraw(db: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
         EventKind::RolledBack => Withdrawn::RolledBack,
         EventKind::Retired => Withdrawn::Retired,
         EventKind::Replayed => Withdrawn::Superseded,
-        EventKind::Frozen | EventKind::Unfrozen => return Ok(()),
+        EventKind::Frozen | EventKind::Unfrozen | EventKind::Restarted => return Ok(()),
     };
     let why_word = word(&why)?;
     match &event.subject {

@@ -128,6 +128,24 @@ lua_functions! {
         0
     }
 
+    /// `has_state()`: this VM took the place of another, whose state waits.
+    pub fn has_state(l, context) {
+        let has_state = context.state.borrow().is_some();
+        ffi::lua_pushboolean(l, has_state.into());
+        1
+    }
+
+    /// `take_state()` → that state, once.
+    pub fn take_state(l, context) {
+        let bytes = |state: &[u8]| (state.as_ptr(), state.len());
+        let (data, length) = context.state.borrow().as_deref().map_or((std::ptr::null(), 0), bytes);
+        ffi::lua_settop(l, 0);
+        ffi::lua_pushlstring(l, data.cast(), length);
+        // From here on the bytes lie in the string on the stack.
+        context.state.take();
+        codec::unpack(l, values::bytes(l, 1).unwrap_or_default())
+    }
+
     /// `exit()`: ends this instance; never returns to a coroutine of the scheduler's.
     pub fn exit(l, context) {
         context.refuse_on_trial(l, "end its service");

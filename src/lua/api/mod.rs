@@ -50,6 +50,8 @@ const FUNCTIONS: &[(&CStr, lua_CFunction)] = &[
     (c"starting", life::starting),
     (c"started", life::started),
     (c"failed", life::failed),
+    (c"has_state", life::has_state),
+    (c"take_state", life::take_state),
     (c"exit", life::exit),
     (c"kill", life::kill),
     (c"abort", life::abort),

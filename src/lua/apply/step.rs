@@ -138,7 +138,7 @@ lua_functions! {
 }
 
 /// Pushes what an application works with.
-pub unsafe fn get(l: *mut lua_State, place: i64) -> c_int {
+pub(super) unsafe fn get(l: *mut lua_State, place: i64) -> c_int {
     values::slot(l, Slot::Work);
     let kind = ffi::lua_rawgeti(l, -1, place);
     ffi::lua_remove(l, -2);
@@ -146,7 +146,7 @@ pub unsafe fn get(l: *mut lua_State, place: i64) -> c_int {
 }
 
 /// Takes the value on top.
-pub unsafe fn put(l: *mut lua_State, place: i64) {
+pub(super) unsafe fn put(l: *mut lua_State, place: i64) {
     values::slot(l, Slot::Work);
     ffi::lua_insert(l, -2);
     ffi::lua_rawseti(l, -2, place);
