@@ -18,6 +18,8 @@ use crate::actor::node::Node;
 use crate::actor::workers::Workers;
 use crate::cli::run::Run;
 use crate::config::{AfterApply, Config};
+use crate::control::command::Window;
+use crate::control::socket::ControlSocket;
 use crate::control::{self, Console};
 use crate::hotfix;
 use crate::hotfix::desk::Desk;
@@ -95,6 +97,13 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
         consoles.open(listen).await?;
     }
     let sources = options.dev.then(|| dev::start(&config, &host, &office));
+    let window = Window::new(
+        node.clone(),
+        Arc::new(Desk::new(office.clone())),
+        config.base.clone(),
+        config.hotfix.max_size,
+    );
+    let socket = ControlSocket::open(&config.node.state, Arc::new(window))?;
     let start = tokio::spawn(start(host, office, config, options.poll, sources));
     let outcome = tokio::select! {
         code = node.stop_requested() => Ok(code),
@@ -103,6 +112,7 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
         Err(why) = failure(start) => Err(why),
     };
     consoles.close().await;
+    drop(socket);
     stop(&node, workers);
     outcome
 }

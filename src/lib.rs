@@ -1,11 +1,12 @@
 //! hotlua: a runtime for Lua actor services that patches them while they run.
 //!
 //! In reading order: how a message travels ([`actor`], [`lua`]), how a patch travels ([`watch`], [`hotfix`], [`patch`]),
-//! who asks ([`control`], [`cli`]), how saved sources become patches ([`dev`]), and what puts it all together ([`config`], [`log`], [`app`]).
+//! who asks ([`control`], [`client`], [`cli`]), how saved sources become patches ([`dev`]), and what puts it all together ([`config`], [`log`], [`app`]).
 
 pub mod actor;
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod control;
 pub mod dev;

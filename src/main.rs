@@ -1,28 +1,57 @@
 //! The front door: what was typed, what is configured, run, exit code.
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
-use hotlua::cli::{self, Action};
-use hotlua::{app, config, log};
+use hotlua::cli::run::Run;
+use hotlua::cli::{self, Action, pages};
+use hotlua::config::Config;
+use hotlua::{app, client, config, log};
 
 /// The exit code of a bad configuration (`EX_USAGE`'s neighbourhood of `sysexits.h` has none that fits better).
 const BAD_CONFIG: u8 = 64;
 
 fn main() -> ExitCode {
     let command = cli::parse();
-    let config = match config::load(&command.config) {
-        Ok(config) => config,
+    match command.action {
+        Action::Run(options) => configured(&command.config, |config| run(config, &options)),
+        Action::Ask(ask) => configured(&command.config, |config| client::run(&config, &ask).into()),
+        Action::Completions(wanted) => written(pages::completions(
+            cli::definitions(),
+            wanted.shell,
+            &mut io::stdout().lock(),
+        )),
+        Action::Man => written(pages::manual(cli::definitions(), &mut io::stdout().lock())),
+    }
+}
+
+fn configured(file: &Path, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match config::load(file) {
+        Ok(config) => then(config),
         Err(error) => {
             eprintln!("{error}");
-            return ExitCode::from(BAD_CONFIG);
+            ExitCode::from(BAD_CONFIG)
         }
-    };
-    let Action::Run(options) = command.action;
+    }
+}
+
+fn run(config: Config, options: &Run) -> ExitCode {
     let (_guard, printer) = log::init(&config.log);
-    match app::run(config, &options, printer) {
+    match app::run(config, options, printer) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn written(result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: cannot write: {error}");
             ExitCode::FAILURE
         }
     }

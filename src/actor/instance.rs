@@ -1,7 +1,7 @@
 //! One running instance of a service: its mailbox, its turn on a worker thread, and what others may know about it.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -25,6 +25,10 @@ pub trait Actor: Send {
     fn message(&mut self, message: Message) -> Next;
     /// Handles one job, between two messages.
     fn job(&mut self, job: Job) -> Next;
+    /// How much memory it has, in bytes.
+    fn memory(&self) -> usize {
+        0
+    }
     /// The mailbox is closed and this is the last call. Returns the requests that were taken and never answered, as (source, session).
     fn end(&mut self) -> Vec<(Handle, u32)>;
 }
@@ -79,6 +83,8 @@ pub struct Counters {
     pub messages: AtomicU64,
     /// Time spent in handling, in nanoseconds.
     pub busy_ns: AtomicU64,
+    /// Memory after the last turn, in bytes.
+    pub memory: AtomicUsize,
 }
 
 struct Body {
@@ -203,6 +209,7 @@ impl Instance {
         self.counters
             .busy_ns
             .fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.counters.memory.store(actor.memory(), Ordering::Relaxed);
         if next == Next::End {
             self.mailbox.close();
         }

@@ -1,10 +1,12 @@
-//! The command line: what was typed, checked for form and nothing else. One subcommand a file.
+//! The command line: what was typed, checked for form and nothing else.
 
+pub mod ask;
+pub mod pages;
 pub mod run;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// What to do, and with which config file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,12 @@ pub struct Command {
 pub enum Action {
     /// Run the node.
     Run(run::Run),
+    /// Ask the node that runs.
+    Ask(ask::Ask),
+    /// Write completions for a shell.
+    Completions(pages::Completions),
+    /// Write the manual page.
+    Man,
 }
 
 /// Reads the arguments of this process. `--help` and `--version` print and end it with exit code 0; what cannot be
@@ -28,9 +36,14 @@ pub fn parse() -> Command {
     Cli::parse().into()
 }
 
+/// The definitions, for what is made from them.
+pub fn definitions() -> clap::Command {
+    Cli::command()
+}
+
 /// A runtime for Lua actor services that patches them while they run.
 #[derive(Debug, Parser)]
-#[command(name = "hotlua", version, about, arg_required_else_help = false)]
+#[command(name = "hotlua", version, about, after_help = EXAMPLES, arg_required_else_help = false)]
 struct Cli {
     /// The config file; relative paths in it are relative to it
     #[arg(long, value_name = "FILE", global = true, default_value = "config.toml")]
@@ -44,12 +57,45 @@ struct Cli {
     command: Option<Sub>,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  hotlua                                run the node with ./config.toml
+  hotlua dev                            run it, and apply every saved source file
+  cp fix.lua hotfix/simpledb/           patch every instance of simpledb
+  hotlua check simpledb fix.lua         what would it change?
+  hotlua history simpledb               who, when, why, what
+  hotlua rollback simpledb              take the latest patch back
+
+Exit codes: 0 done; 1 rejected, failed, or without effect; 2 usage, or the node cannot be reached; 64 bad config.";
+
 #[derive(Debug, Subcommand)]
 enum Sub {
     /// Run the node (this is the default)
     Run(run::Run),
     /// Run the node, and patch services when their source files are saved
     Dev(run::Run),
+    /// Show the instances: their patches, queues and memory
+    List(ask::List),
+    /// Apply a patch by hand to a service, or to one instance
+    Inject(ask::Inject),
+    /// Show what a patch would change, without running it
+    Check(ask::Check),
+    /// Tell what happened: who, when, why, what
+    History(ask::History),
+    /// Show one patch in full, with its diff
+    Show(ask::Show),
+    /// Take back the latest patch of a service, one by its number, or all
+    Rollback(ask::Rollback),
+    /// Begin a service anew in place, from its files
+    Restart(ask::Restart),
+    /// Let patches wait or be refused, until unfreeze
+    Freeze(ask::Freeze),
+    /// End a freeze
+    Unfreeze(ask::Unfreeze),
+    /// Print completions for a shell
+    Completions(pages::Completions),
+    /// Print the manual page
+    Man,
 }
 
 impl From<Cli> for Command {
@@ -58,6 +104,17 @@ impl From<Cli> for Command {
             None => Action::Run(typed.run),
             Some(Sub::Run(run)) => Action::Run(typed.run.and(run)),
             Some(Sub::Dev(run)) => Action::Run(typed.run.and(run::Run { dev: true, ..run })),
+            Some(Sub::List(list)) => Action::Ask(list.into()),
+            Some(Sub::Inject(inject)) => Action::Ask(inject.into()),
+            Some(Sub::Check(check)) => Action::Ask(check.into()),
+            Some(Sub::History(history)) => Action::Ask(history.into()),
+            Some(Sub::Show(show)) => Action::Ask(show.into()),
+            Some(Sub::Rollback(rollback)) => Action::Ask(rollback.into()),
+            Some(Sub::Restart(restart)) => Action::Ask(restart.into()),
+            Some(Sub::Freeze(freeze)) => Action::Ask(freeze.into()),
+            Some(Sub::Unfreeze(unfreeze)) => Action::Ask(unfreeze.into()),
+            Some(Sub::Completions(completions)) => Action::Completions(completions),
+            Some(Sub::Man) => Action::Man,
         };
         Command {
             config: typed.config,
@@ -111,12 +168,52 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_is_a_line_of_the_console() {
+        for (typed, line) in [
+            ("hotlua list", "list"),
+            ("hotlua inject svc a.lua 1 -x", "inject svc"),
+            ("hotlua check :0000000a a.lua", "check :0000000a"),
+            ("hotlua history", "history  -n 50"),
+            ("hotlua history svc -n 3", "history svc -n 3"),
+            ("hotlua show 7", "show 7"),
+            ("hotlua rollback svc", "rollback svc"),
+            ("hotlua rollback svc 7", "rollback svc 7"),
+            ("hotlua rollback svc --all", "rollback svc --all"),
+            ("hotlua freeze --reason=night", "freeze  -- night"),
+            ("hotlua unfreeze svc", "unfreeze svc"),
+        ] {
+            let Ok(Command {
+                action: Action::Ask(ask),
+                ..
+            }) = read(typed)
+            else {
+                panic!("{typed} asks nothing");
+            };
+            assert_eq!(ask.line, line, "{typed}");
+            assert!(!ask.json);
+        }
+        let Ok(Command {
+            action: Action::Ask(ask),
+            ..
+        }) = read("hotlua inject svc a.lua --json 1 -x --y")
+        else {
+            panic!("it asks nothing");
+        };
+        let file = ask.file.expect("a file");
+        assert_eq!((file.path.to_str(), ask.json), (Some("a.lua"), true));
+        assert_eq!(file.args, ["1", "-x", "--y"]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_a_usage_error() {
         for (line, kind) in [
             ("hotlua walk", ErrorKind::InvalidSubcommand),
             ("hotlua run twice", ErrorKind::UnknownArgument),
             ("hotlua --pol", ErrorKind::UnknownArgument),
             ("hotlua run --config", ErrorKind::InvalidValue),
+            ("hotlua inject svc", ErrorKind::MissingRequiredArgument),
+            ("hotlua rollback svc 7 --all", ErrorKind::ArgumentConflict),
+            ("hotlua show x", ErrorKind::ValueValidation),
         ] {
             assert_eq!(read(line), Err(kind), "of {line:?}");
             let error = Cli::try_parse_from(line.split(' ')).expect_err("a usage error");

@@ -4,11 +4,19 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
 use crate::actor::message::kind;
 use crate::actor::node::Node;
 use crate::actor::port::Port;
 use crate::hotfix::choice::Wanted;
-use crate::hotfix::desk::{Desk, Injected, Injection};
+use crate::hotfix::desk::{Desk, Injection};
+use crate::hotfix::record::{Freeze, PatchId, Record, Shown};
+use crate::hotfix::round::Advance;
+use crate::hotfix::story::Chapter;
+use crate::hotfix::told::Told;
 
 /// The service that answers for the VMs.
 pub const LAUNCHER: &str = ".launcher";
@@ -29,7 +37,7 @@ pub struct Command {
 #[derive(Clone, Copy)]
 pub enum Run {
     /// Answered at once.
-    Now(fn(&Window, &Request<'_>) -> Result<String, String>),
+    Now(fn(&Window, &Request<'_>) -> Reply),
     /// Takes its time.
     Later(for<'a> fn(&'a Window, &'a Request<'a>) -> Pending<'a>),
     /// Asked of the launcher as it stands.
@@ -49,6 +57,21 @@ pub struct Request<'a> {
     pub rest: &'a str,
     /// Who asks, as log and archive name it.
     pub peer: &'a str,
+    /// The patch file that came with it; without, it is read from the disk.
+    pub upload: Option<&'a Upload>,
+    /// The data of the answer are wanted, and not only its text.
+    pub wants_data: bool,
+}
+
+/// A patch file that came with a request.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// As whoever sends it calls it.
+    pub label: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What `...` is in it.
+    pub args: Vec<String>,
 }
 
 impl<'a> Request<'a> {
@@ -65,90 +88,146 @@ impl<'a> Request<'a> {
 }
 
 /// The answer to a command.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Reply {
     /// Lines, without a newline at the end. Services put what they like into it: whoever shows it must escape it.
     pub text: Vec<u8>,
+    /// The same as data, for programs; null where there is none.
+    pub data: Value,
     /// Whether the command did what was asked.
     pub ok: bool,
 }
 
 impl Reply {
+    /// Text alone.
+    pub fn text(text: impl Into<Vec<u8>>, ok: bool) -> Reply {
+        Reply {
+            text: text.into(),
+            data: Value::Null,
+            ok,
+        }
+    }
+
+    /// A good answer, as text and as data.
+    pub fn with(text: impl Into<Vec<u8>>, data: &impl Serialize) -> Reply {
+        // What is answered has only names as keys, and no number that JSON lacks.
+        let data = serde_json::to_value(data).unwrap_or_default();
+        Reply {
+            data,
+            ..Reply::text(text, true)
+        }
+    }
+
     /// The answer of a command that did not do what was asked: why.
     pub fn error(why: impl Into<String>) -> Reply {
+        let why = why.into();
         Reply {
-            text: why.into().into_bytes(),
-            ok: false,
+            data: json!({ "error": why.trim_end() }),
+            ..Reply::text(why, false)
         }
     }
 }
 
-impl From<Result<String, String>> for Reply {
-    fn from(result: Result<String, String>) -> Reply {
-        match result {
-            Ok(text) => Reply {
-                text: text.into_bytes(),
-                ok: true,
-            },
-            Err(why) => Reply::error(why),
-        }
+impl From<Result<Reply, String>> for Reply {
+    fn from(result: Result<Reply, String>) -> Reply {
+        result.unwrap_or_else(Reply::error)
     }
 }
 
-impl From<Injected> for Reply {
-    /// What the patch printed, then the report.
-    fn from(injected: Injected) -> Reply {
-        let without_end = |text: &str| text.strip_suffix('\n').unwrap_or(text).to_owned();
-        let parts = [without_end(&injected.output), without_end(&injected.report)];
-        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+impl From<Told> for Reply {
+    /// What was printed, then the report.
+    fn from(told: Told) -> Reply {
+        let report = told.head.clone() + &told.diff;
+        let parts = [told.output.as_str(), report.as_str()].map(|text| text.strip_suffix('\n').unwrap_or(text));
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         Reply {
-            text: parts.join("\n").into_bytes(),
-            ok: injected.done,
+            ok: told.done,
+            ..Reply::with(parts.join("\n"), &told)
         }
     }
 }
 
-/// An answer of the post room that is on its way.
-pub type Told = Pin<Box<dyn Future<Output = Injected> + Send>>;
+/// Something of the post room's that is on its way.
+pub type Promise<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The post room's desk, as commands need it.
 pub trait Patches: Send + Sync {
     /// Applies a patch by hand.
-    fn inject(&self, injection: Injection) -> Told;
+    fn inject(&self, injection: Injection) -> Promise<Told>;
     /// Says what a patch would do.
-    fn check(&self, injection: Injection) -> Told;
+    fn check(&self, injection: Injection) -> Promise<Told>;
     /// Takes patches of a service back.
-    fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told;
+    fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Promise<Told>;
     /// Lets a service begin anew in place.
-    fn restart(&self, service: String, by: String) -> Told;
-    /// The patches of one service, or of all: a line each.
-    fn history(&self, service: Option<String>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+    fn restart(&self, service: String, by: String) -> Promise<Told>;
+    /// Freezes a service, or all.
+    fn freeze(&self, service: Option<String>, by: String, reason: Option<String>) -> Promise<Told>;
+    /// Ends a freeze.
+    fn unfreeze(&self, service: Option<String>, by: String) -> Promise<Told>;
+    /// What holds.
+    fn freezes(&self) -> Vec<Freeze>;
+    /// The latest events of one service, or of all.
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>>;
+    /// One patch.
+    fn show(&self, id: PatchId) -> Promise<Result<Shown, String>>;
+    /// The patches of a service that are live.
+    fn live(&self, service: String) -> Promise<Result<Vec<Record>, String>>;
+    /// Tells how far long work is.
+    fn progress(&self) -> broadcast::Receiver<Advance>;
 }
 
 impl Patches for Desk {
-    fn inject(&self, injection: Injection) -> Told {
+    fn inject(&self, injection: Injection) -> Promise<Told> {
         let desk = self.clone();
         Box::pin(async move { desk.inject(injection).await })
     }
 
-    fn check(&self, injection: Injection) -> Told {
+    fn check(&self, injection: Injection) -> Promise<Told> {
         let desk = self.clone();
         Box::pin(async move { desk.check(injection).await })
     }
 
-    fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told {
+    fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Promise<Told> {
         let desk = self.clone();
         Box::pin(async move { desk.roll_back(service, wanted, by).await })
     }
 
-    fn restart(&self, service: String, by: String) -> Told {
+    fn restart(&self, service: String, by: String) -> Promise<Told> {
         let desk = self.clone();
         Box::pin(async move { desk.restart(service, by).await })
     }
 
-    fn history(&self, service: Option<String>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> {
+    fn freeze(&self, service: Option<String>, by: String, reason: Option<String>) -> Promise<Told> {
         let desk = self.clone();
-        Box::pin(async move { desk.history(service).await })
+        Box::pin(async move { desk.freeze(service, by, reason).await })
+    }
+
+    fn unfreeze(&self, service: Option<String>, by: String) -> Promise<Told> {
+        let desk = self.clone();
+        Box::pin(async move { desk.unfreeze(service, by).await })
+    }
+
+    fn freezes(&self) -> Vec<Freeze> {
+        Desk::freezes(self)
+    }
+
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>> {
+        let desk = self.clone();
+        Box::pin(async move { desk.history(service, limit).await })
+    }
+
+    fn show(&self, id: PatchId) -> Promise<Result<Shown, String>> {
+        let desk = self.clone();
+        Box::pin(async move { desk.show(id).await })
+    }
+
+    fn live(&self, service: String) -> Promise<Result<Vec<Record>, String>> {
+        let desk = self.clone();
+        Box::pin(async move { desk.live(&service).await })
+    }
+
+    fn progress(&self) -> broadcast::Receiver<Advance> {
+        Desk::progress(self)
     }
 }
 
@@ -189,14 +268,8 @@ impl Window {
             .await
         {
             Ok(answer) => match answer.split_first() {
-                Some((b'+', text)) => Reply {
-                    text: text.to_vec(),
-                    ok: true,
-                },
-                Some((b'-', text)) => Reply {
-                    text: text.to_vec(),
-                    ok: false,
-                },
+                Some((b'+', text)) => Reply::text(text, true),
+                Some((b'-', text)) => Reply::text(text, false),
                 _ => Reply::error("the launcher's answer makes no sense; its errors are in the node's log"),
             },
             Err(why) => Reply::error(format!(

@@ -1,20 +1,23 @@
 //! The window: where operators ask the node what runs, and patch it by hand.
 //!
 //! Two halves that do not know each other's business. *What can be asked* is one table of commands ([`table`]), one command a file
-//! in `commands`; it knows lines of text and nothing of sockets. *How it is asked* is the TCP console ([`console`]): one line is one
-//! command, every reply ends with a marker line. What concerns Lua VMs is asked of the service `.launcher`, by message.
+//! in `commands`; it knows lines of text and nothing of sockets. *How it is asked* is the TCP console ([`console`]: one line is one
+//! command, every reply ends with a marker line) and the control socket of the command line ([`socket`], which speaks [`wire`]). What concerns Lua VMs is asked of the service `.launcher`, by message.
 
 mod address;
 mod auth;
 pub mod command;
 mod commands;
 pub mod console;
+pub mod far;
 mod line;
 mod patch_file;
 mod send;
 mod session;
+pub mod socket;
 pub mod table;
 mod text;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;

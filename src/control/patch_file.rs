@@ -10,7 +10,7 @@ use crate::control::address;
 use crate::control::command::{Request, Window};
 use crate::hotfix::desk::{Injection, Target};
 
-/// Reads the file of a request that goes `ADDRESS|SERVICE FILE [ARGS...]`.
+/// Reads the file of a request, unless it came with it, that goes `ADDRESS|SERVICE FILE [ARGS...]`.
 ///
 /// # Errors
 /// What is wrong with the request, the address or the file.
@@ -19,26 +19,42 @@ pub async fn read(window: &Window, request: &Request<'_>) -> Result<Injection, S
     if address.is_empty() {
         return Err(request.misused("Need an address"));
     }
-    let mut words = rest.split_whitespace();
-    let Some(file) = words.next() else {
-        return Err(request.misused("Need a file"));
+    let (label, args) = match request.upload {
+        Some(upload) => (upload.label.clone(), upload.args.clone()),
+        None => {
+            let mut words = rest.split_whitespace().map(str::to_owned);
+            let Some(file) = words.next() else {
+                return Err(request.misused("Need a file"));
+            };
+            (file, words.collect())
+        }
     };
     let target = target(window, address)?;
-    let (path, limit) = (window.base.join(file), window.max_patch);
+    let (path, limit) = (window.base.join(&label), window.max_patch);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // A disk that does not answer holds up this client only.
-    let reading = tokio::task::spawn_blocking(move || bytes_of(&path, limit));
-    let bytes = reading
-        .await
-        .map_err(|_| format!("Can't open {file}: the node is stopping"))?;
+    let bytes = match request.upload {
+        Some(upload) if upload.bytes.len() as u64 > limit => Err(too_large(limit)),
+        Some(upload) => Ok(upload.bytes.clone()),
+        None => {
+            // A disk that does not answer holds up this client only.
+            let reading = tokio::task::spawn_blocking(move || bytes_of(&path, limit));
+            let read = reading.await;
+            read.map_err(|_| format!("Can't open {label}: the node is stopping"))?
+        }
+    };
+    let bytes = bytes.map_err(|why| format!("Can't open {label}: {why}"))?;
     Ok(Injection {
         target,
         name,
-        label: file.to_owned(),
-        bytes: bytes.map_err(|why| format!("Can't open {file}: {why}"))?,
-        args: words.map(str::to_owned).collect(),
+        label,
+        bytes,
+        args,
         by: request.peer.to_owned(),
     })
+}
+
+fn too_large(limit: u64) -> String {
+    format!("it is larger than {limit} bytes, the `max_size` under [hotfix]")
 }
 
 /// Whom a patch is for. What reads as a handle is one; where it is the name of a service as well, nobody guesses.
@@ -84,9 +100,7 @@ fn bytes_of(path: &PathBuf, limit: u64) -> Result<Vec<u8>, String> {
         .read_to_end(&mut bytes)
         .map_err(|error| reason(path, &error))?;
     if bytes.len() as u64 > limit {
-        return Err(format!(
-            "it is larger than {limit} bytes, the `max_size` under [hotfix]"
-        ));
+        return Err(too_large(limit));
     }
     Ok(bytes)
 }

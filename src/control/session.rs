@@ -15,7 +15,7 @@ use crate::control::auth::Doorman;
 use crate::control::command::{Reply, Window};
 use crate::control::line::{LONGEST, Line, Lines};
 use crate::control::send::{PATIENCE, send};
-use crate::control::table;
+use crate::control::table::{self, Sender};
 use crate::control::text;
 
 /// How long a client has to say the token: until then it is a stranger on a seat that others may need.
@@ -116,13 +116,7 @@ impl<'a> Session<'a> {
         };
         self.lines.allow(LONGEST);
         match verdict {
-            Ok(()) => self
-                .answer(&Reply {
-                    text: Vec::new(),
-                    ok: true,
-                })
-                .await
-                .map(|()| true),
+            Ok(()) => self.answer(&Reply::text("", true)).await.map(|()| true),
             Err(why) => {
                 warn!("{} sent away: {why}", self.peer);
                 self.dismiss(&why).await.map(|()| false)
@@ -142,7 +136,12 @@ impl<'a> Session<'a> {
     /// Runs a command. It is given up when the client breaks the connection, and some time after it has ended it properly.
     async fn run(&mut self, window: &Window, line: &str) -> io::Result<Reply> {
         let peer = self.peer.to_string();
-        let mut reply = pin!(table::run(window, line, &peer));
+        let sender = Sender {
+            peer: &peer,
+            upload: None,
+            wants_data: false,
+        };
+        let mut reply = pin!(table::run(window, line, sender));
         tokio::select! {
             biased;
             reply = &mut reply => return Ok(reply),

@@ -1,8 +1,8 @@
 //! The table of commands: what can be asked, in the order in which `help` shows it.
 
 use crate::control::address;
-use crate::control::command::{Command, Reply, Request, Run, Window};
-use crate::control::commands::{check, exit, history, inject, kill, list, restart, rollback};
+use crate::control::command::{Command, Reply, Request, Run, Upload, Window};
+use crate::control::commands::{check, exit, freeze, history, inject, kill, list, restart, rollback, show, unfreeze};
 
 /// Every command, sorted by name.
 const TABLE: &[Command] = &[
@@ -20,6 +20,7 @@ const TABLE: &[Command] = &[
         run: Run::Ask,
     },
     exit::COMMAND,
+    freeze::COMMAND,
     Command {
         name: "gc",
         usage: "",
@@ -74,6 +75,7 @@ const TABLE: &[Command] = &[
         help: "set a value of the environment that has none yet",
         run: Run::Ask,
     },
+    show::COMMAND,
     Command {
         name: "start",
         usage: "SERVICE [ARGS...]",
@@ -92,10 +94,22 @@ const TABLE: &[Command] = &[
         help: "show where the coroutines of a service wait",
         run: Run::AskAbout,
     },
+    unfreeze::COMMAND,
 ];
 
-/// Runs one line, which is not blank; `peer` is who asks, for log and archive.
-pub async fn run(window: &Window, line: &str, peer: &str) -> Reply {
+/// Who sends a line, and what comes with it.
+#[derive(Clone, Copy)]
+pub struct Sender<'a> {
+    /// For log and archive.
+    pub peer: &'a str,
+    /// A file.
+    pub upload: Option<&'a Upload>,
+    /// It is a program that wants data, not text.
+    pub wants_data: bool,
+}
+
+/// Runs one line, which is not blank.
+pub async fn run(window: &Window, line: &str, sender: Sender<'_>) -> Reply {
     let line = line.trim();
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let Some(command) = find(name) else {
@@ -105,10 +119,12 @@ pub async fn run(window: &Window, line: &str, peer: &str) -> Reply {
     let request = Request {
         command,
         rest: rest.trim_start(),
-        peer,
+        peer: sender.peer,
+        upload: sender.upload,
+        wants_data: sender.wants_data,
     };
     match command.run {
-        Run::Now(run) => run(window, &request).into(),
+        Run::Now(run) => run(window, &request),
         Run::Later(run) => run(window, &request).await,
         Run::Ask => window.ask(format!("{name} {}", request.rest)).await,
         Run::AskAbout => match address::first(window, &request) {
@@ -122,14 +138,15 @@ fn find(name: &str) -> Option<&'static Command> {
     TABLE.iter().find(|command| command.name == name)
 }
 
-fn help(_window: &Window, request: &Request<'_>) -> Result<String, String> {
+fn help(_window: &Window, request: &Request<'_>) -> Reply {
     let (name, _) = request.first_word();
     if name.is_empty() {
-        return Ok(TABLE.iter().map(described).collect::<Vec<_>>().join("\n"));
+        return Reply::text(TABLE.iter().map(described).collect::<Vec<_>>().join("\n"), true);
     }
-    find(name)
-        .map(described)
-        .ok_or_else(|| format!("there is no command {name}; help alone shows them all"))
+    match find(name) {
+        Some(command) => Reply::text(described(command), true),
+        None => Reply::error(format!("there is no command {name}; help alone shows them all")),
+    }
 }
 
 fn described(command: &Command) -> String {

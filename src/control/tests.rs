@@ -5,13 +5,12 @@ mod commands;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
 
 use crate::actor::address::Handle;
@@ -20,10 +19,14 @@ use crate::actor::mailbox::Job;
 use crate::actor::message::{Message, kind};
 use crate::actor::node::{Node, Spawn};
 use crate::actor::workers::Workers;
-use crate::control::command::{Patches, Told};
+use crate::control::command::{Patches, Promise};
 use crate::control::console::{Config, Console};
 use crate::hotfix::choice::Wanted;
-use crate::hotfix::desk::{Injected, Injection, Target};
+use crate::hotfix::desk::{Injection, Target};
+use crate::hotfix::record::{Freeze, PatchId, Record, Shown};
+use crate::hotfix::round::Advance;
+use crate::hotfix::story::Chapter;
+use crate::hotfix::told::Told;
 
 /// Longer than anything takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -76,7 +79,7 @@ struct Slow {
 }
 
 impl Patches for FakePatches {
-    fn inject(&self, injection: Injection) -> Told {
+    fn inject(&self, injection: Injection) -> Promise<Told> {
         let target = match injection.target {
             Target::Service(name) => name,
             Target::Instance(handle) => handle.to_string(),
@@ -98,53 +101,71 @@ impl Patches for FakePatches {
                 slow.may_end.notified().await;
                 slow.ended.notify_one();
             }
-            Injected {
+            Told {
                 output: "printed\n".to_owned(),
-                report,
-                done,
+                ..told(report, done)
             }
         })
     }
 
-    fn check(&self, injection: Injection) -> Told {
+    fn check(&self, injection: Injection) -> Promise<Told> {
         let target = match injection.target {
             Target::Service(name) => name,
             Target::Instance(handle) => handle.to_string(),
         };
         let report = format!("checked {} for {target}", injection.name);
-        Box::pin(async move {
-            Injected {
-                output: String::new(),
-                report,
-                done: true,
-            }
-        })
+        Box::pin(async move { told(report, true) })
     }
 
-    fn restart(&self, service: String, _by: String) -> Told {
-        Box::pin(async move {
-            Injected {
-                output: String::new(),
-                report: format!("{service} restarted"),
-                done: true,
-            }
-        })
+    fn restart(&self, service: String, _by: String) -> Promise<Told> {
+        Box::pin(async move { told(format!("{service} restarted"), true) })
     }
 
-    fn roll_back(&self, service: String, wanted: Wanted, _by: String) -> Told {
+    fn roll_back(&self, service: String, wanted: Wanted, _by: String) -> Promise<Told> {
         let report = format!("{service} {wanted:?}");
         let done = wanted != Wanted::All;
+        Box::pin(async move { told(report, done) })
+    }
+
+    fn freeze(&self, service: Option<String>, _by: String, reason: Option<String>) -> Promise<Told> {
+        Box::pin(async move { told(format!("{service:?} {reason:?}"), true) })
+    }
+
+    fn unfreeze(&self, service: Option<String>, _by: String) -> Promise<Told> {
+        Box::pin(async move { told(format!("{service:?}"), service.is_some()) })
+    }
+
+    fn freezes(&self) -> Vec<Freeze> {
+        Vec::new()
+    }
+
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>> {
         Box::pin(async move {
-            Injected {
-                output: String::new(),
-                report,
-                done,
+            match service {
+                Some(name) => Err(format!("no {name} in {limit}")),
+                None => Ok(Vec::new()),
             }
         })
     }
 
-    fn history(&self, service: Option<String>) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> {
-        Box::pin(async move { service.map_or_else(|| Ok("patch 1\n".to_owned()), |name| Err(format!("no {name}"))) })
+    fn show(&self, id: PatchId) -> Promise<Result<Shown, String>> {
+        Box::pin(async move { Err(format!("no {id}")) })
+    }
+
+    fn live(&self, _service: String) -> Promise<Result<Vec<Record>, String>> {
+        Box::pin(async move { Ok(Vec::new()) })
+    }
+
+    fn progress(&self) -> broadcast::Receiver<Advance> {
+        broadcast::Sender::new(1).subscribe()
+    }
+}
+
+fn told(head: String, done: bool) -> Told {
+    Told {
+        done,
+        head,
+        ..Told::default()
     }
 }
 

@@ -48,7 +48,8 @@ fn push_lines(out: &mut String, text: &str) {
     }
 }
 
-fn escaped(bytes: &[u8]) -> String {
+/// Text that a terminal does not obey.
+pub fn escaped(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -83,10 +84,7 @@ mod tests {
     use crate::control::command::Reply;
 
     fn ok(text: &[u8]) -> String {
-        render(&Reply {
-            text: text.to_vec(),
-            ok: true,
-        })
+        render(&Reply::text(text, true))
     }
 
     #[test]

@@ -9,9 +9,10 @@ use crate::actor::instance::Instance;
 use crate::hotfix::answers;
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::office::{Books, Office};
-use crate::hotfix::parcel::{Parcel, Told, diff_of};
+use crate::hotfix::parcel::{Parcel, diff_of};
 use crate::hotfix::record;
 use crate::hotfix::round::Round;
+use crate::hotfix::told::Told;
 use crate::patch::order::{Order, Patch, PatchText};
 use crate::patch::outcome::InstanceReport;
 use crate::patch::report::{Deed, Delivery};
@@ -35,12 +36,7 @@ impl Office {
         let diff = diff_of(&delivery, &parcel, last.as_ref().map(|last| last.bytes.as_slice()));
         let head = format!("[check] {}/{} {}\n", parcel.service, parcel.name, delivery.summary());
         debug!("{} (asked by {})", head.trim_end(), parcel.by);
-        Ok(Told {
-            status: delivery.status(),
-            complete: delivery.is_complete(),
-            output: String::new(),
-            report: head + &delivery.details() + &diff,
-        })
+        Ok(Told::of(&parcel.service, &delivery, head + &delivery.details(), diff))
     }
 
     async fn ask_plans(
@@ -65,6 +61,8 @@ impl Office {
             progress,
         };
         let round = Round {
+            progress: &self.progress,
+            what: &format!("{}/{}", parcel.service, parcel.name),
             node: &self.node,
             limits: self.limits(),
             order: &order,

@@ -14,9 +14,10 @@ use crate::hotfix::archive::ArchiveError;
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::late::Undecided;
 use crate::hotfix::office::{Books, Office};
-use crate::hotfix::parcel::{Parcel, Told, diff_of, verdict_of};
+use crate::hotfix::parcel::{Parcel, diff_of, verdict_of};
 use crate::hotfix::record::{self, Intake, Origin, PatchId};
 use crate::hotfix::round::{Answers, Round};
+use crate::hotfix::told::Told;
 use crate::patch::diff;
 use crate::patch::order::{Order, Patch, PatchText};
 use crate::patch::outcome::{InstanceReport, Status};
@@ -54,7 +55,8 @@ impl Office {
         let diff = diff_of(&delivery, &parcel, carried.previous.as_deref());
         let told = self.tell(&parcel, &delivery, &diff);
         self.finish(carried.id, &delivery, &diff, carried.began.elapsed());
-        self.conclude(carried, told.status, parcel);
+        let status = delivery.status();
+        self.conclude(carried, status, parcel);
         Ok(told)
     }
 
@@ -172,6 +174,8 @@ impl Office {
             progress,
         };
         let round = Round {
+            progress: &self.progress,
+            what: &format!("{}/{}", patch.service, patch.name),
             node: &self.node,
             limits: self.limits(),
             order: &order,
@@ -226,10 +230,8 @@ impl Office {
         );
         self.log(&head, diff);
         Told {
-            status: delivery.status(),
-            complete: delivery.is_complete(),
             output,
-            report: head + diff,
+            ..Told::of(&parcel.service, delivery, head, diff.to_owned())
         }
     }
 

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::office::{Books, Office};
-use crate::hotfix::parcel::{Parcel, Told};
-use crate::hotfix::record::{self, Origin, Record, Target as RecordedTarget, Withdrawn};
-use crate::hotfix::restart::Restarted;
-use crate::hotfix::rollback::TakenBack;
+use crate::hotfix::parcel::Parcel;
+use crate::hotfix::record::{self, Freeze, Origin, PatchId, Record, Shown, Target as RecordedTarget};
+use crate::hotfix::round::Advance;
+use crate::hotfix::story::Chapter;
+use crate::hotfix::told::Told;
 
 /// The door to the post room for consoles.
 #[derive(Clone)]
@@ -43,40 +46,6 @@ pub struct Injection {
     pub by: String,
 }
 
-/// What became of it.
-#[derive(Clone, Debug)]
-pub struct Injected {
-    /// What the patch printed.
-    pub output: String,
-    /// Summary, details, diff.
-    pub report: String,
-    /// It is live in every instance that it was for.
-    pub done: bool,
-}
-
-impl Injected {
-    fn refused(why: String) -> Injected {
-        Injected {
-            output: String::new(),
-            report: why,
-            done: false,
-        }
-    }
-}
-
-impl From<Told> for Injected {
-    fn from(told: Told) -> Injected {
-        Injected {
-            output: told.output,
-            report: told.report,
-            done: told.complete,
-        }
-    }
-}
-
-/// How many patches `history` shows.
-const SHOWN: u32 = 100;
-
 impl Desk {
     /// The desk of a post room.
     pub fn new(office: Arc<Office>) -> Desk {
@@ -84,24 +53,21 @@ impl Desk {
     }
 
     /// Applies a patch by hand: same engine, same report, same archive.
-    pub async fn inject(&self, injection: Injection) -> Injected {
-        match self.try_inject(injection).await {
-            Ok(told) => Injected::from(told),
-            Err(why) => Injected::refused(why),
-        }
+    pub async fn inject(&self, injection: Injection) -> Told {
+        self.try_inject(injection).await.unwrap_or_else(Told::refused)
     }
 
     /// Says what a patch would do, without executing anything of it.
-    pub async fn check(&self, injection: Injection) -> Injected {
-        match self.try_check(injection).await {
-            Ok(told) => Injected::from(told),
-            Err(why) => Injected::refused(why),
-        }
+    pub async fn check(&self, injection: Injection) -> Told {
+        self.try_check(injection).await.unwrap_or_else(Told::refused)
     }
 
     async fn try_inject(&self, injection: Injection) -> Result<Told, String> {
         let service = self.service_of(&injection)?;
         let _turn = self.office.turn(&service).await;
+        if let Some(why) = self.office.frozen(&service) {
+            return Err(why);
+        }
         let (parcel, instances) = self.parcel(injection, service)?;
         self.office.deliver(parcel, instances).await.map_err(|e| e.to_string())
     }
@@ -114,28 +80,18 @@ impl Desk {
     }
 
     /// Takes patches of a service back.
-    pub async fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Injected {
+    pub async fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told {
         let service = service.replace('/', ".");
-        match self.office.roll_back(&service, wanted, &by).await {
-            Ok(TakenBack { report, done }) => Injected {
-                output: String::new(),
-                report,
-                done,
-            },
-            Err(why) => Injected::refused(why),
-        }
+        self.office
+            .roll_back(&service, wanted, &by)
+            .await
+            .unwrap_or_else(Told::refused)
     }
 
     /// Lets a service begin anew in place.
-    pub async fn restart(&self, service: String, by: String) -> Injected {
-        match self.office.restart(&service.replace('/', "."), &by).await {
-            Ok(Restarted { report, done }) => Injected {
-                output: String::new(),
-                report,
-                done,
-            },
-            Err(why) => Injected::refused(why),
-        }
+    pub async fn restart(&self, service: String, by: String) -> Told {
+        let service = service.replace('/', ".");
+        self.office.restart(&service, &by).await.unwrap_or_else(Told::refused)
     }
 
     /// The folder name of the service that an injected patch is for.
@@ -187,40 +143,90 @@ impl Desk {
         }
     }
 
-    /// The latest patches, oldest first, a line each.
+    /// The latest events, oldest first.
     ///
     /// # Errors
     /// When the history cannot be read.
-    pub async fn history(&self, service: Option<String>) -> Result<String, String> {
+    pub async fn history(&self, service: Option<String>, limit: u32) -> Result<Vec<Chapter>, String> {
         let service = service.map(|service| service.replace('/', "."));
-        let records = self
+        let entries = self
             .office
-            .books(|Books { history, .. }| history.list(service.as_deref(), SHOWN));
-        let records = records.map_err(|e| e.to_string())?;
-        Ok(records.iter().rev().map(line).collect())
+            .books(|Books { history, .. }| history.recent(service.as_deref(), limit));
+        let entries = entries.map_err(|e| e.to_string())?;
+        Ok(entries
+            .iter()
+            .map(|entry| Chapter::of(entry, |patch| self.runs_in(patch)))
+            .collect())
     }
-}
 
-/// One patch as `history` shows it: when, what, by whom, how it went, why.
-fn line(record: &Record) -> String {
-    let what = match (record.never_happened, record.summary.as_str()) {
-        (true, _) => "did not happen: the node ended",
-        (false, "") => "is under way",
-        (false, summary) => summary,
-    };
-    let since = match record.withdrawn {
-        Some(Withdrawn::RolledBack) => ", rolled back since",
-        Some(Withdrawn::Retired) => ", retired since",
-        Some(Withdrawn::Superseded) | None => "",
-    };
-    let reason = record
-        .reason
-        .as_ref()
-        .map(|reason| format!(" — {reason}"))
-        .unwrap_or_default();
-    let time = record.time.strftime("%Y-%m-%d %H:%M:%S");
-    format!(
-        "{}\t{time}\t{}/{}\t{}\t{what}{since}{reason}\n",
-        record.id, record.service, record.name, record.by
-    )
+    /// One patch.
+    ///
+    /// # Errors
+    /// When there is none of that number, or the history cannot be read.
+    pub async fn show(&self, id: PatchId) -> Result<Shown, String> {
+        let shown = self
+            .office
+            .books(|Books { history, .. }| history.show(id))
+            .map_err(|e| e.to_string())?;
+        shown.ok_or_else(|| format!("there is no patch {id}; `history` has the numbers"))
+    }
+
+    /// The newest version of each patch of a service that is live, oldest first; without saved source files, which are in the source itself.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn live(&self, service: &str) -> Result<Vec<Record>, String> {
+        let live = self.office.books(|Books { history, .. }| history.live(service));
+        let mut live = live.map_err(|e| e.to_string())?;
+        let mut seen: Vec<(String, RecordedTarget)> = Vec::new();
+        live.retain(|record| {
+            let key = (record.name.clone(), record.target);
+            // A patch for one instance ended with that instance.
+            let is_past = record.target != RecordedTarget::All && record.id <= self.office.newest_before;
+            let is_newest = record.origin != Origin::Source && !is_past && !seen.contains(&key);
+            seen.push(key);
+            is_newest
+        });
+        live.reverse();
+        Ok(live)
+    }
+
+    /// Freezes a service, or all.
+    pub async fn freeze(&self, service: Option<String>, by: String, reason: Option<String>) -> Told {
+        let service = service.map(|service| service.replace('/', "."));
+        self.office
+            .freeze(service, &by, reason)
+            .await
+            .unwrap_or_else(Told::refused)
+    }
+
+    /// Ends a freeze.
+    pub async fn unfreeze(&self, service: Option<String>, by: String) -> Told {
+        let service = service.map(|service| service.replace('/', "."));
+        self.office.unfreeze(service, &by).unwrap_or_else(Told::refused)
+    }
+
+    /// Everything that is frozen.
+    pub fn freezes(&self) -> Vec<Freeze> {
+        self.office.freezes()
+    }
+
+    /// Tells how far long work is, for as long as somebody listens.
+    pub fn progress(&self) -> broadcast::Receiver<Advance> {
+        self.office.progress.subscribe()
+    }
+
+    /// In how many living instances a patch that was applied runs.
+    fn runs_in(&self, patch: &Record) -> usize {
+        let registry = self.office.node.registry();
+        match patch.target {
+            RecordedTarget::Handle(handle) => {
+                usize::from(patch.id > self.office.newest_before && registry.get(Handle(handle)).is_some())
+            }
+            RecordedTarget::All => {
+                let peers = registry.of_service(&patch.service);
+                peers.iter().filter(|peer| !peer.behind().contains(&patch.name)).count()
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::hotfix::record::{
-    Active, ArchivedAs, Entry, Event, Intake, Last, PatchId, Record, Shown, Subject, Verdict, check_name,
+    Active, ArchivedAs, Entry, Event, Freeze, Intake, Last, PatchId, Record, Shown, Subject, Verdict, check_name,
 };
 use crate::patch::outcome::Status;
 
@@ -201,6 +201,22 @@ impl History {
     /// When the database cannot be read.
     pub fn entries_after(&self, seq: u64, limit: u32) -> Result<Vec<Entry>, HistoryError> {
         self.explain(read::entries_after(&self.db, seq, limit))
+    }
+
+    /// The newest `limit` entries, oldest first: of one service (with those of the whole node), or of all.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn recent(&self, service: Option<&str>, limit: u32) -> Result<Vec<Entry>, HistoryError> {
+        self.explain(read::recent(&self.db, service, limit))
+    }
+
+    /// The freezes that hold.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn freezes(&self) -> Result<Vec<Freeze>, HistoryError> {
+        self.explain(read::freezes(&self.db))
     }
 
     /// The number of the newest entry; 0 when there is none.

@@ -30,10 +30,10 @@ pub struct Inbox {
 
 #[derive(Default)]
 struct Waiting {
-    /// Files whose service has no instance: service and name → path.
+    /// Files whose service has no instance, or is frozen: service and name → path.
     files: BTreeMap<(String, String), PathBuf>,
-    /// What was said about them: path and content.
-    said: HashSet<(PathBuf, String)>,
+    /// What was said about them: path, content, reason.
+    said: HashSet<(PathBuf, String, String)>,
 }
 
 impl Inbox {
@@ -88,11 +88,11 @@ impl Inbox {
         let _ = queue.send(file);
     }
 
-    /// Offers the files again whose service has an instance now, in name order.
+    /// Offers the files again that wait for nothing any more, in name order.
     fn offer_waiting(&self) {
         let mut waiting = self.waiting.lock();
         waiting.files.retain(|(service, _), path| {
-            let due = !self.office.node.registry().of_service(service).is_empty();
+            let due = reason_to_wait(&self.office, service).is_none();
             if let (true, Some(watcher)) = (due, self.office.watcher()) {
                 watcher.recheck(path);
             }
@@ -164,8 +164,8 @@ fn stays_rolled_back(office: &Office, file: &Settled, when: Timestamp) -> bool {
 /// Delivers one file; false if it has to come again.
 async fn handle(office: &Arc<Office>, waiting: &parking_lot::Mutex<Waiting>, file: Settled) -> bool {
     let instances = office.node.registry().of_service(&file.service);
-    if instances.is_empty() {
-        wait(office, waiting, file);
+    if let Some(why) = reason_to_wait(office, &file.service) {
+        wait(office, waiting, file, &why);
         return false;
     }
     let (path, label) = (file.path.clone(), file.display.clone());
@@ -186,19 +186,24 @@ async fn handle(office: &Arc<Office>, waiting: &parking_lot::Mutex<Waiting>, fil
     false
 }
 
-/// The file's service has no instance: it waits where it is.
-fn wait(office: &Office, waiting: &parking_lot::Mutex<Waiting>, file: Settled) {
+/// Why the files of a service wait where they are, if they do.
+fn reason_to_wait(office: &Office, service: &str) -> Option<String> {
+    office.frozen(service).or_else(|| {
+        let is_nowhere = office.node.registry().of_service(service).is_empty();
+        is_nowhere.then(|| format!("no instance of {service} is running"))
+    })
+}
+
+/// The file waits where it is.
+fn wait(office: &Office, waiting: &parking_lot::Mutex<Waiting>, file: Settled, why: &str) {
     let mut waiting = waiting.lock();
-    if waiting.said.insert((file.path.clone(), file.sha256)) {
-        info!(
-            "[hotfix] {}/{} waiting: no instance of {} is running",
-            file.service, file.name, file.service
-        );
+    if waiting.said.insert((file.path.clone(), file.sha256, why.to_owned())) {
+        info!("[hotfix] {}/{} waiting: {why}", file.service, file.name);
     }
     waiting.files.insert((file.service.clone(), file.name), file.path);
     drop(waiting);
-    // One may have started between the look and the note.
-    if !office.node.registry().of_service(&file.service).is_empty() {
+    // That may have changed between the look and the note.
+    if reason_to_wait(office, &file.service).is_none() {
         office.node.announce();
     }
 }

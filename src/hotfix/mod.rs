@@ -1,7 +1,7 @@
 //! The post room: every patch passes here, in the order of the files below. It never touches a VM: it speaks in messages.
 //!
 //! [`inbox`] takes dropped files from the watcher, [`desk`] what is asked by hand; [`deliver`] sends a patch (a [`parcel`]) to every instance, [`check`] asks
-//! what it would do, [`rollback`] takes back what is a [`choice`]: each is a `round` of one order, whose `answers` are told, also `late` ones. [`history`] is the database, [`archive`]
+//! what it would do, [`rollback`] takes back what is a [`choice`]: each is a `round` of one order, whose `answers` are [`told`], also `late` ones. [`history`] is the database, [`archive`]
 //! the files made from it; [`replay`] brings live patches back at start. [`office`] is what they share; `standing` holds what new instances get.
 //! In dev mode [`sources`] knows who has loaded which source file, and [`saved`] makes patches of those that are saved.
 
@@ -11,6 +11,8 @@ pub mod check;
 pub mod choice;
 pub mod deliver;
 pub mod desk;
+pub mod freeze;
+mod frozen;
 pub mod history;
 pub mod inbox;
 mod late;
@@ -21,7 +23,9 @@ pub mod record;
 pub mod replay;
 pub mod restart;
 pub mod rollback;
-mod round;
+pub mod round;
 pub mod saved;
 pub mod sources;
 mod standing;
+pub mod story;
+pub mod told;

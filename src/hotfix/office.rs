@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{debug, info, warn};
 
 use crate::actor::node::Node;
 use crate::hotfix::archive::{Archive, ArchiveError, Claim};
+use crate::hotfix::frozen::Freezes;
 use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::lock::{self, LockError, StateLock};
 use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject};
+use crate::hotfix::round::Advance;
 use crate::hotfix::round::Limits;
 use crate::hotfix::sources::Sources;
 use crate::hotfix::standing::Standing;
@@ -50,6 +53,9 @@ pub struct Config {
     pub in_flight_wait: Duration,
 }
 
+/// How many words of progress a slow listener may miss.
+const PROGRESS: usize = 16;
+
 /// Why the post room cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -76,6 +82,9 @@ pub struct Office {
     books: Mutex<Books>,
     /// What new instances get.
     pub(super) standing: Standing,
+    pub(super) freezes: Freezes,
+    /// Tells how far long work is.
+    pub(super) progress: broadcast::Sender<Advance>,
     /// Who has loaded which source file; in dev mode only.
     pub sources: Option<Sources>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -131,6 +140,7 @@ impl Office {
             );
         }
         let newest_before = history.list(None, 1)?.first().map_or(PatchId(0), |newest| newest.id);
+        let freezes = Freezes::new(history.freezes()?);
         let (notes, received) = unbounded_channel();
         let sources = config.dev.as_ref().map(|_| Sources::default());
         let office = Arc::new(Office {
@@ -140,6 +150,8 @@ impl Office {
             newest_before,
             books: Mutex::new(Books { history, archive }),
             standing: Standing::default(),
+            freezes,
+            progress: broadcast::Sender::new(PROGRESS),
             sources,
             turns: Mutex::default(),
             watcher: OnceLock::new(),

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::hotfix::record::{self, Origin, Target, Verdict};
 use crate::patch::diff;
 use crate::patch::order::PatchText;
-use crate::patch::outcome::Status;
 use crate::patch::report::Delivery;
 use crate::patch::source::Source;
 
@@ -67,18 +66,6 @@ impl Parcel {
             .map(|file| Ok(PatchText::saved(file.label.clone(), source(&file.label, &file.now)?)))
             .collect()
     }
-}
-
-/// What became of it, for whoever waits.
-pub struct Told {
-    /// The verdict.
-    pub status: Status,
-    /// Every instance has it.
-    pub complete: bool,
-    /// What it printed.
-    pub output: String,
-    /// Summary, details and diff, as they are logged.
-    pub report: String,
 }
 
 /// A delivery as the history keeps it.

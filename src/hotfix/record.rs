@@ -12,11 +12,13 @@ use crate::patch::outcome::{FunctionChange, InstanceReport, Status};
 
 pub use crate::patch::outcome::SourceFile as Source;
 
+mod freeze;
 mod owner;
 #[cfg(test)]
 pub mod samples;
 mod text;
 
+pub use freeze::Freeze;
 pub use owner::owner;
 pub use text::{NAME_MAX_BYTES, NameError, check_name, reason, sha256};
 
@@ -233,6 +235,17 @@ pub enum Withdrawn {
     Retired,
     /// A newer version was replayed in its place.
     Superseded,
+}
+
+impl Withdrawn {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Withdrawn::RolledBack => "rolled back",
+            Withdrawn::Retired => "retired: its source has changed",
+            Withdrawn::Superseded => "superseded by a newer version",
+        }
+    }
 }
 
 /// One patch in the history: everything but its bytes and its diff.

@@ -10,25 +10,17 @@ use tracing::warn;
 use crate::hotfix::office::Office;
 use crate::hotfix::record::{self, Event, EventKind, Outcome, Subject};
 use crate::hotfix::round::Round;
+use crate::hotfix::told::Told;
 use crate::patch::order::Order;
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery, count};
-
-/// How it went.
-#[derive(Debug)]
-pub struct Restarted {
-    /// Summary and details, as they are logged.
-    pub report: String,
-    /// Every instance runs the new code.
-    pub done: bool,
-}
 
 impl Office {
     /// Restarts every instance of a service (its folder name) in place. Those that cannot go on as they were.
     ///
     /// # Errors
     /// When no instance is running.
-    pub async fn restart(self: &Arc<Self>, service: &str, by: &str) -> Result<Restarted, String> {
+    pub async fn restart(self: &Arc<Self>, service: &str, by: &str) -> Result<Told, String> {
         let _turn = self.turn(service).await;
         let began = Instant::now();
         let instances = self.node.registry().of_service(service);
@@ -37,6 +29,8 @@ impl Office {
         }
         let order = |reply, progress| Order::Restart { reply, progress };
         let round = Round {
+            progress: &self.progress,
+            what: service,
             node: &self.node,
             limits: self.limits(),
             order: &order,
@@ -45,11 +39,8 @@ impl Office {
         };
         let reports = round.ask(&instances, &HashSet::new()).await.reports;
         let ms = began.elapsed().as_secs_f64() * 1e3;
-        let report = format!(
-            "[hotfix] {service} {}, {ms:.1} ms (by {by})\n{}",
-            summary(&reports),
-            details(&reports)
-        );
+        let line = format!("{}, {ms:.1} ms (by {by})", summary(&reports));
+        let report = format!("[hotfix] {service} {line}\n{}", details(&reports));
         self.log(&report, "");
         let event = Event {
             kind: EventKind::Restarted,
@@ -65,8 +56,11 @@ impl Office {
         if let Err(error) = self.write_event(&event) {
             warn!("[hotfix] the restart of {service} is not written down: {error}");
         }
-        let done = reports.iter().all(is_renewed);
-        Ok(Restarted { report, done })
+        Ok(Told {
+            done: reports.iter().all(is_renewed),
+            summary: line,
+            ..Told::bare(service, &reports, report, String::new())
+        })
     }
 }
 

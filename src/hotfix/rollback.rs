@@ -12,18 +12,11 @@ use crate::hotfix::choice::{self, Choice, Wanted};
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::record::{self, Event, EventKind, Outcome, Record, Subject, Target};
 use crate::hotfix::round::{Answers, Round};
+use crate::hotfix::told::Told;
 use crate::patch::diff;
 use crate::patch::order::{Order, Patch, Rollback};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery};
-
-/// How a rollback went, for whoever waits.
-pub struct TakenBack {
-    /// Summary, details and diff, as they are logged.
-    pub report: String,
-    /// It is done in every instance.
-    pub done: bool,
-}
 
 /// How many refusing instances are listed one by one.
 const LISTED: usize = 20;
@@ -33,7 +26,7 @@ impl Office {
     ///
     /// # Errors
     /// When what is wanted is not live, or the history cannot be read.
-    pub async fn roll_back(self: &Arc<Self>, service: &str, wanted: Wanted, by: &str) -> Result<TakenBack, String> {
+    pub async fn roll_back(self: &Arc<Self>, service: &str, wanted: Wanted, by: &str) -> Result<Told, String> {
         let _turn = self.turn(service).await;
         let began = Instant::now();
         let is_here = |record: &Record| match record.target {
@@ -49,7 +42,7 @@ impl Office {
                 deed,
                 reports: &refused,
             };
-            return Ok(self.tell_refusal(&choice.what, &delivery, dry.reports.len()));
+            return Ok(self.tell_refusal(&choice, &delivery, dry.reports.len()));
         }
         // Before the order leaves: an instance that starts just now has the patch already and gets the order, or never gets the patch.
         let withdrawn = self.standing.withdraw(service, &choice.ids);
@@ -63,7 +56,7 @@ impl Office {
             && matches!(delivery.status(), Status::Failed | Status::Rejected | Status::Unchanged)
         {
             self.standing.put_back(service, withdrawn);
-            return Ok(self.tell_refusal(&choice.what, &delivery, reports.len()));
+            return Ok(self.tell_refusal(&choice, &delivery, reports.len()));
         }
         if !lost.is_empty() {
             let (ids, by) = (choice.ids.clone(), by.to_owned());
@@ -96,9 +89,9 @@ impl Office {
             .map(|report| diff::of_functions(&report.functions))
             .unwrap_or_default();
         self.log(&head, &diff);
-        Ok(TakenBack {
-            report: head + &diff,
+        Ok(Told {
             done: done && (reports.is_empty() || delivery.is_complete()),
+            ..Told::of(service, &delivery, head, diff)
         })
     }
 
@@ -124,6 +117,8 @@ impl Office {
             progress,
         };
         let round = Round {
+            progress: &self.progress,
+            what: &choice.what,
             node: &self.node,
             limits: self.limits(),
             order: &order,
@@ -138,14 +133,14 @@ impl Office {
         answers
     }
 
-    fn tell_refusal(&self, what: &str, delivery: &Delivery<'_>, asked: usize) -> TakenBack {
+    fn tell_refusal(&self, choice: &Choice, delivery: &Delivery<'_>, asked: usize) -> Told {
         let refused: Vec<&InstanceReport> = delivery.reports.iter().filter(|report| refuses(report)).collect();
         let first = [InstanceReport::clone(refused[0])];
         let alone = Delivery {
             reports: &first,
             ..*delivery
         };
-        let mut head = format!("[hotfix] {what} {}\n", alone.summary());
+        let mut head = format!("[hotfix] {} {}\n", choice.what, alone.summary());
         for report in refused.iter().take(LISTED).filter(|_| asked > 1) {
             let why = report.error.as_deref().unwrap_or("it gave no reason");
             // Writing into a String cannot fail.
@@ -155,9 +150,9 @@ impl Office {
             let _ = writeln!(head, "  and {} more", refused.len() - LISTED);
         }
         self.log(&head, "");
-        TakenBack {
-            report: head,
+        Told {
             done: false,
+            ..Told::of(&choice.service, delivery, head, String::new())
         }
     }
 

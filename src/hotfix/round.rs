@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tracing::info;
 
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
@@ -40,9 +43,29 @@ pub(super) struct Round<'a> {
     pub order: &'a (dyn Fn(Reply, Arc<Progress>) -> Order + Sync),
     /// What the instance works on: `patch`.
     pub noun: &'a str,
+    /// Takes word of how far it is.
+    pub progress: &'a broadcast::Sender<Advance>,
+    /// Whom it is for, as messages name it: `simpledb/x.lua`.
+    pub what: &'a str,
     /// What becomes of the order in an instance that has not come to it; a clause.
     pub pending: &'a str,
 }
+
+/// How far long work is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advance {
+    /// What it is about: `simpledb/x.lua`.
+    pub what: String,
+    /// How many instances have answered.
+    pub done: usize,
+    /// How many there are.
+    pub all: usize,
+}
+
+/// Until people are told how far it is, and then again, in the log.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for whoever asked.
+const SHORT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What the instances said.
 pub(super) struct Answers {
@@ -52,6 +75,45 @@ pub(super) struct Answers {
     pub lost: HashSet<u32>,
     /// Brings the answers of those.
     pub late: UnboundedReceiver<InstanceReport>,
+}
+
+/// Tells how far it is, now and then.
+struct Herald<'a> {
+    round: &'a Round<'a>,
+    all: usize,
+    logged: Instant,
+    told: Instant,
+}
+
+impl<'a> Herald<'a> {
+    fn new(round: &'a Round<'a>, all: usize) -> Herald<'a> {
+        let now = Instant::now();
+        Herald {
+            round,
+            all,
+            logged: now,
+            told: now,
+        }
+    }
+
+    fn tell(&mut self, done: usize) {
+        let now = Instant::now();
+        if done == self.all || now - self.told < SHORT_PATIENCE {
+            return;
+        }
+        self.told = now;
+        let (what, all) = (self.round.what, self.all);
+        // Most often nobody listens.
+        let _ = self.round.progress.send(Advance {
+            what: what.to_owned(),
+            done,
+            all,
+        });
+        if now - self.logged >= PATIENCE {
+            self.logged = now;
+            info!("[hotfix] {what}: {} so far: {done} of {all} instances", self.round.noun);
+        }
+    }
 }
 
 /// An order in one instance.
@@ -97,7 +159,9 @@ impl Round<'_> {
         drop(answer);
         let mut reports = HashMap::new();
         let mut last_sign = Instant::now();
+        let mut herald = Herald::new(self, errands.len());
         loop {
+            herald.tell(reports.len());
             match tokio::time::timeout(TICK, answers.recv()).await {
                 Ok(Some(report)) => {
                     last_sign = Instant::now();

@@ -58,6 +58,9 @@ impl Office {
         by: &str,
     ) -> Result<SavedOutcome, String> {
         let _turn = self.turn(service).await;
+        if let Some(why) = self.frozen(service) {
+            return Err(why);
+        }
         let registry = self.node.registry();
         let instances: Vec<_> = concerned
             .handles

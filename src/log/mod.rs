@@ -28,12 +28,17 @@ pub fn init(config: &Log) -> (Guard, Printer) {
     (guard, printer)
 }
 
-/// Whether what is written to this log may hold colours: text on a terminal that can show them, unless the user
-/// has set `NO_COLOR` (<https://no-color.org>).
+/// Whether what is written to this log may hold colours: text, where [`terminal_colour`] allows it.
 pub fn colour(config: &Log) -> bool {
+    config.format == Format::Text && terminal_colour()
+}
+
+/// Whether standard output may hold colours: it is a terminal that can show them, and the user has not set `NO_COLOR`
+/// (<https://no-color.org>).
+pub fn terminal_colour() -> bool {
     let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || env::var_os("TERM").is_some_and(|value| value == "dumb");
-    config.format == Format::Text && !refused && io::stdout().is_terminal()
+    !refused && io::stdout().is_terminal()
 }
 
 fn subscriber(level: LevelFilter, printer: Printer) -> impl Subscriber + Send + Sync {

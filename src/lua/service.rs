@@ -314,6 +314,11 @@ impl Actor for Service {
         }
     }
 
+    fn memory(&self) -> usize {
+        let old = self.restart.as_ref().map_or(0, |restart| restart.old.memory.used());
+        self.context.as_ref().map_or(0, |context| context.memory.used()) + old
+    }
+
     fn end(&mut self) -> Vec<(Handle, u32)> {
         let Some(context) = self.context.take() else {
             return Vec::new();

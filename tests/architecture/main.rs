@@ -12,7 +12,7 @@ use crate::source::Source;
 
 /// Each room of `src` (a file or a folder there), and the rooms it may use. Who is not named here does not exist.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("main", &["app", "cli", "config", "log"]),
+    ("main", &["app", "cli", "client", "config", "log"]),
     ("lib", &[]),
     ("cli", &["config", "control"]),
     ("config", &[]),
@@ -29,6 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("watch", &[]),
     ("hotfix", &["watch", "patch", "actor"]),
     ("control", &["actor", "hotfix"]),
+    ("client", &["cli", "config", "control", "log", "patch"]),
     ("dev", &["actor", "watch", "hotfix", "patch"]),
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::control::command::{Command, Pending, Reply, Request, Run, Window};
 use crate::control::patch_file;
-use crate::hotfix::desk::Injected;
+use crate::hotfix::told::Told;
 
 /// See the module.
 pub const COMMAND: Command = Command {
@@ -15,13 +15,13 @@ pub const COMMAND: Command = Command {
 fn run<'a>(window: &'a Window, request: &'a Request<'a>) -> Pending<'a> {
     Box::pin(async move {
         match inject(window, request).await {
-            Ok(injected) => Reply::from(injected),
+            Ok(told) => Reply::from(told),
             Err(why) => Reply::error(why),
         }
     })
 }
 
-async fn inject(window: &Window, request: &Request<'_>) -> Result<Injected, String> {
+async fn inject(window: &Window, request: &Request<'_>) -> Result<Told, String> {
     let injection = patch_file::read(window, request).await?;
     // A task of its own: a client that hangs up must not stop a patch half way to its instances and its archive.
     let applying = tokio::spawn(window.patches.inject(injection));

@@ -3,7 +3,7 @@
 use tracing::info;
 
 use crate::control::address;
-use crate::control::command::{Command, LAUNCHER, Request, Run, Window};
+use crate::control::command::{Command, LAUNCHER, Reply, Request, Run, Window};
 
 /// See the module.
 pub const COMMAND: Command = Command {
@@ -13,7 +13,11 @@ pub const COMMAND: Command = Command {
     run: Run::Now(run),
 };
 
-fn run(window: &Window, request: &Request<'_>) -> Result<String, String> {
+fn run(window: &Window, request: &Request<'_>) -> Reply {
+    kill(window, request).map(|text| Reply::text(text, true)).into()
+}
+
+fn kill(window: &Window, request: &Request<'_>) -> Result<String, String> {
     let (instance, _) = address::first_service(window, request)?;
     let identity = &instance.identity;
     if !window.node.kill(identity.handle) {

@@ -2,8 +2,8 @@
 
 use crate::control::command::{Command, Pending, Reply, Request, Run, Window};
 use crate::hotfix::choice::Wanted;
-use crate::hotfix::desk::Injected;
 use crate::hotfix::record::PatchId;
+use crate::hotfix::told::Told;
 
 /// See the module.
 pub const COMMAND: Command = Command {
@@ -16,13 +16,13 @@ pub const COMMAND: Command = Command {
 fn run<'a>(window: &'a Window, request: &'a Request<'a>) -> Pending<'a> {
     Box::pin(async move {
         match roll_back(window, request).await {
-            Ok(injected) => Reply::from(injected),
+            Ok(told) => Reply::from(told),
             Err(why) => Reply::error(why),
         }
     })
 }
 
-async fn roll_back(window: &Window, request: &Request<'_>) -> Result<Injected, String> {
+async fn roll_back(window: &Window, request: &Request<'_>) -> Result<Told, String> {
     let (service, rest) = request.first_word();
     if service.is_empty() {
         return Err(request.misused("Need a service"));

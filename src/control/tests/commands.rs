@@ -35,8 +35,20 @@ async fn commands_that_need_no_lua() {
     assert_eq!(client.cmd("list").await, rows);
     assert_eq!(client.cmd("kill 9").await, [":00000009\tsnlua store two", "OK"]);
     assert_eq!(client.cmd("list").await, [rows[0], rows[2], rows[3]]);
-    assert_eq!(client.cmd("history").await, ["patch 1", "OK"]);
-    assert_eq!(client.cmd("history x y").await, ["no x", "Error"]);
+    assert_eq!(client.cmd("history").await, ["OK"]);
+    assert_eq!(client.cmd("history x -n 3").await, ["no x in 3", "Error"]);
+    for (typed, said) in [
+        ("history x y", "One service at most"),
+        ("history -n x", "Need a number"),
+        ("show x", "Need the number"),
+    ] {
+        assert!(client.cmd(typed).await[0].starts_with(said), "{typed}");
+    }
+    assert_eq!(client.cmd("show 7").await, ["no 7", "Error"]);
+    assert_eq!(client.cmd("freeze").await, ["None None", "OK"]);
+    assert_eq!(client.cmd("freeze a -- b c").await, ["Some(\"a\") Some(\"b c\")", "OK"]);
+    assert!(client.cmd("freeze a b").await[0].starts_with("One service at most"));
+    assert_eq!(client.cmd("unfreeze a").await, ["Some(\"a\")", "OK"]);
     let unknown = ["Invalid command, type help for command list", "", "Error"];
     assert_eq!(client.cmd("nosuch").await, unknown);
     assert_eq!(client.cmd("help kill").await.len(), 2);

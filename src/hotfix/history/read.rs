@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 
 use super::column::{count, from_json, from_word, from_word_or_null, id, sql_id, target, time};
-use crate::hotfix::record::{Active, Entry, Last, Outcome, PatchId, Record, Shown, Withdrawn};
+use crate::hotfix::record::{Active, Entry, Freeze, Last, Outcome, PatchId, Record, Shown, Withdrawn};
 
 /// The columns of a [`Record`].
 const RECORD: &str = "
@@ -222,20 +222,54 @@ pub(super) fn entries_after(db: &Connection, seq: u64, limit: u32) -> rusqlite::
         "SELECT seq, time, event, service, patch, author, reason, outcome
          FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?
-    .query_map(params![after, limit], |row| {
-        let patch = match optional_id(row, "patch")? {
-            None => None,
-            Some(id) => record(db, id)?,
-        };
-        Ok(Entry {
-            seq: count(row, "seq")?,
-            time: time(row)?,
-            event: row.get("event")?,
+    .query_map(params![after, limit], |row| entry(db, row))?
+    .collect()
+}
+
+/// The newest entries, oldest first.
+pub(super) fn recent(db: &Connection, service: Option<&str>, limit: u32) -> rusqlite::Result<Vec<Entry>> {
+    let mut entries = db
+        .prepare_cached(
+            "SELECT e.seq, e.time, e.event, e.service, e.patch, e.author, e.reason, e.outcome
+             FROM event e LEFT JOIN patch p ON p.id = e.patch
+             WHERE ?1 IS NULL OR coalesce(e.service, p.service, ?1) = ?1
+             ORDER BY e.seq DESC LIMIT ?2",
+        )?
+        .query_map(params![service, limit], |row| entry(db, row))?
+        .collect::<rusqlite::Result<Vec<Entry>>>()?;
+    entries.reverse();
+    Ok(entries)
+}
+
+fn entry(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let patch = match optional_id(row, "patch")? {
+        None => None,
+        Some(id) => record(db, id)?,
+    };
+    Ok(Entry {
+        seq: count(row, "seq")?,
+        time: time(row)?,
+        event: row.get("event")?,
+        service: row.get("service")?,
+        patch,
+        by: row.get("author")?,
+        reason: row.get("reason")?,
+        outcome: from_json(row, "outcome")?,
+    })
+}
+
+/// Of each service, and of the node, the freeze that was not ended.
+pub(super) fn freezes(db: &Connection) -> rusqlite::Result<Vec<Freeze>> {
+    db.prepare_cached(
+        "SELECT service, time, author, reason FROM event WHERE event = 'frozen' AND seq IN
+         (SELECT max(seq) FROM event WHERE event IN ('frozen', 'unfrozen') GROUP BY service)",
+    )?
+    .query_map([], |row| {
+        Ok(Freeze {
             service: row.get("service")?,
-            patch,
+            since: time(row)?,
             by: row.get("author")?,
             reason: row.get("reason")?,
-            outcome: from_json(row, "outcome")?,
         })
     })?
     .collect()

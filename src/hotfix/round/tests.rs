@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::broadcast;
+
 use super::{Errand, Limits, Round, Trouble};
 use crate::actor::address::Handle;
 use crate::actor::instance::{Actor, Instance, Next};
@@ -114,10 +116,13 @@ async fn the_others_are_told_without_the_one_that_does_not_answer() {
         reply,
         progress,
     };
+    let progress = broadcast::Sender::new(1);
     let round = Round {
         node: &node,
         limits: LIMITS,
         order: &order,
+        progress: &progress,
+        what: "svc/x.lua",
         noun: "rollback",
         pending: "it is pending",
     };

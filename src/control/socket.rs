@@ -1,0 +1,177 @@
+//! The control socket: the door of the command line's own commands. It lies in the state directory; whoever may write to it may patch.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::warn;
+
+use crate::control::command::{Reply, Upload, Window};
+use crate::control::table::{self, Sender};
+use crate::control::text;
+use crate::control::wire::{Answer, Ask, LONGEST, VERSION, socket};
+use crate::hotfix::record;
+
+/// Until the next try, when the system gives no connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The open socket. Dropping it closes it and takes its file away.
+pub struct ControlSocket {
+    path: PathBuf,
+    accepting: JoinHandle<()>,
+}
+
+impl ControlSocket {
+    /// Opens the socket in a state directory, which is this node's alone: what lies there is a dead node's.
+    ///
+    /// # Errors
+    /// Why not, as a sentence.
+    pub fn open(state: &Path, window: Arc<Window>) -> Result<ControlSocket, String> {
+        let path = socket(state);
+        let listener = bind(state, &path).map_err(|error| {
+            format!(
+                "cannot open the control socket {}: {error}; is the state directory on a file system without sockets?",
+                path.display()
+            )
+        })?;
+        Ok(ControlSocket {
+            path,
+            accepting: tokio::spawn(accept(listener, window)),
+        })
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        // It may be gone with its directory.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Binds the socket in a folder that nobody else may enter, gives it its rights there, and moves it to its place: so it never has more.
+fn bind(state: &Path, path: &Path) -> io::Result<UnixListener> {
+    let folder = state.join(".control");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir(&folder)?;
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+    let bound = folder.join("s");
+    let listener = crate::control::far::with_short_path(&bound, |short| UnixListener::bind(short))?;
+    std::fs::set_permissions(&bound, Permissions::from_mode(0o600))?;
+    std::fs::rename(&bound, path)?;
+    std::fs::remove_dir(&folder)?;
+    Ok(listener)
+}
+
+async fn accept(listener: UnixListener, window: Arc<Window>) {
+    let mut clients = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                clients.spawn(serve(stream, window.clone()));
+            }
+            Err(error) => {
+                warn!("the control socket cannot accept a client: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        while clients.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(stream: UnixStream, window: Arc<Window>) {
+    let peer = stream
+        .peer_cred()
+        .map_or_else(|_| "unknown".to_owned(), |peer| record::owner(peer.uid()));
+    let (input, mut out) = stream.into_split();
+    let mut input = BufReader::new(input);
+    let reply = match request(&mut input, window.max_patch).await {
+        Ok((line, upload)) => answer(&mut out, &window, &line, &peer, upload.as_ref()).await,
+        Err(why) => Reply::error(why),
+    };
+    let last = Answer::Reply {
+        ok: reply.ok,
+        text: text::escaped(&reply.text),
+        data: reply.data,
+    };
+    // A client that has hung up misses it.
+    let _ = say(&mut out, &last).await;
+}
+
+/// Reads a request.
+async fn request(
+    input: &mut (impl AsyncBufReadExt + Unpin),
+    max_patch: u64,
+) -> Result<(String, Option<Upload>), String> {
+    let broken = |error: io::Error| format!("the request is broken: {error}");
+    let mut line = Vec::new();
+    let mut limited = (&mut *input).take(LONGEST);
+    limited.read_until(b'\n', &mut line).await.map_err(broken)?;
+    let ask: Ask = serde_json::from_slice(&line).map_err(|error| format!("the request makes no sense: {error}"))?;
+    if ask.version != VERSION {
+        return Err(format!(
+            "this node speaks version {VERSION} of the control protocol and the client {}: use the `hotlua` that runs the node",
+            ask.version
+        ));
+    }
+    let Some(head) = ask.upload else {
+        return Ok((ask.line, None));
+    };
+    if head.size > max_patch {
+        return Err(format!(
+            "{} is larger than {max_patch} bytes, the `max_size` under [hotfix]",
+            head.label
+        ));
+    }
+    let mut bytes = Vec::new();
+    input.take(head.size).read_to_end(&mut bytes).await.map_err(broken)?;
+    if bytes.len() as u64 != head.size {
+        return Err("the request is broken: its file is not complete".to_owned());
+    }
+    let upload = Upload {
+        label: head.label,
+        bytes,
+        args: head.args,
+    };
+    Ok((ask.line, Some(upload)))
+}
+
+/// Runs the command, and tells meanwhile how far it is.
+async fn answer(out: &mut OwnedWriteHalf, window: &Window, line: &str, peer: &str, upload: Option<&Upload>) -> Reply {
+    let sender = Sender {
+        peer,
+        upload,
+        wants_data: true,
+    };
+    let mut progress = window.patches.progress();
+    let mut reply = std::pin::pin!(table::run(window, line, sender));
+    loop {
+        tokio::select! {
+            biased;
+            reply = &mut reply => return reply,
+            advance = progress.recv() => match advance {
+                Ok(advance) => {
+                    let said = Answer::Progress { what: advance.what, done: advance.done, all: advance.all };
+                    // As above; the work goes on.
+                    let _ = say(out, &said).await;
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return reply.await,
+            },
+        }
+    }
+}
+
+async fn say(out: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    out.write_all(&line).await
+}
