@@ -5,6 +5,7 @@
 mod archive;
 mod cases;
 mod check;
+mod command_line;
 mod conformance;
 mod console;
 mod docs;

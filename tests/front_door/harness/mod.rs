@@ -2,6 +2,7 @@
 //! running in it, and a client of its console. Nothing here knows the code of the node: only
 //! files, signals, sockets and lines.
 
+mod command;
 mod console;
 mod node;
 mod project;
@@ -10,6 +11,7 @@ pub mod svc;
 
 use std::time::{Duration, Instant};
 
+pub use command::hotlua;
 pub use console::{Console, Reply};
 pub use node::{Mark, Node};
 pub use project::{Project, copy_tree, repository};
