@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::watch::{Event, Source};
 
 /// How long it must be quiet: editors that format on save, and programs that write several files, pause less than this between two.
-const QUIET: Duration = Duration::from_millis(20);
+const QUIET: Duration = Duration::from_millis(40);
 /// What goes on for ever is acted upon anyway, so often.
 const LONGEST: Duration = Duration::from_secs(1);
 /// git holds its lock while it writes a work tree; a lock older than this was left behind by a git that was killed.

@@ -15,7 +15,6 @@ use crate::dev::keys::Key;
 use crate::dev::tell::{self, Part, Style};
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::office::Office;
-use crate::hotfix::parcel::SavedFile;
 use crate::hotfix::record::PatchId;
 use crate::hotfix::sources::{Concerned, Sources, canonical};
 use crate::patch::report::count;
@@ -82,6 +81,8 @@ struct Session {
     last_diff: String,
     /// By service, what it needs a restart for.
     restarts: BTreeMap<String, Vec<String>>,
+    /// Files that some service has not taken, by canonical path: they are tried again with the next save.
+    pending: BTreeMap<PathBuf, Arc<[u8]>>,
 }
 
 /// Serves saves and keys until the doorkeeper stops.
@@ -108,8 +109,8 @@ pub async fn run(config: Config, parts: Parts) {
         last_services: Vec::new(),
         last_diff: String::new(),
         restarts: BTreeMap::new(),
+        pending: BTreeMap::new(),
     };
-    session.greet();
     let mut batch = Batch::default();
     loop {
         let due = batch.due();
@@ -188,12 +189,13 @@ impl Session {
     async fn scanned(&mut self, batch: Batch) {
         let (saved, _) = self.note(&batch);
         self.scanned = true;
-        self.apply(&batch, &saved).await;
+        self.greet();
+        self.apply(&batch, saved).await;
     }
 
     async fn save(&mut self, batch: Batch) {
         let (saved, new) = self.note(&batch);
-        let is_applied = self.apply(&batch, &saved).await;
+        let is_applied = self.apply(&batch, saved).await;
         if !new.is_empty() {
             self.say(
                 &self
@@ -219,11 +221,12 @@ impl Session {
 
     fn say_gone(&mut self, batch: &Batch) {
         for (path, display) in &batch.gone {
-            let users = self
-                .seen
-                .remove(path)
-                .map(|seen| self.sources().users(&seen.canonical))
-                .unwrap_or_default();
+            let seen = self.seen.remove(path);
+            let users = seen.map(|seen| {
+                self.pending.remove(&seen.canonical);
+                self.sources().users(&seen.canonical)
+            });
+            let users = users.unwrap_or_default();
             let mut services: BTreeMap<String, usize> = BTreeMap::new();
             for user in users {
                 *services.entry(user.service).or_default() += 1;
@@ -235,7 +238,7 @@ impl Session {
             let text = match run_on.is_empty() {
                 true => format!("gone: {display}"),
                 false => format!(
-                    "gone: {display}; {} run on with what they have loaded of it",
+                    "gone: {display}; what was loaded of it runs on in {}",
                     run_on.join(", ")
                 ),
             };
@@ -243,9 +246,12 @@ impl Session {
         }
     }
 
-    /// Applies what was saved to every service that runs another text of it; false if there is none.
-    async fn apply(&mut self, batch: &Batch, saved: &BTreeMap<PathBuf, Arc<[u8]>>) -> bool {
-        let concerned = self.sources().concerned(saved);
+    /// Applies what was saved to every service that runs another text of it, with what could not be applied before; false if there is none.
+    async fn apply(&mut self, batch: &Batch, mut saved: BTreeMap<PathBuf, Arc<[u8]>>) -> bool {
+        for (path, text) in std::mem::take(&mut self.pending) {
+            saved.entry(path).or_insert(text);
+        }
+        let concerned = self.sources().concerned(&saved);
         if concerned.is_empty() {
             return false;
         }
@@ -262,14 +268,8 @@ impl Session {
         let mut parts = tasks.join_all().await;
         let took = began.elapsed();
         parts.sort_by(|one, other| one.service.cmp(&other.service));
-        let names = tell::names(
-            parts
-                .iter()
-                .flat_map(|part| &part.files)
-                .map(|file| file.label.as_str()),
-        );
-        let lines = tell::save(self.style, &names, &parts, took);
-        self.remember(batch, names, &parts);
+        let lines = tell::save(self.style, &parts, took);
+        self.remember(batch, &parts);
         let rows = self.rows(lines.lines().count());
         let is_live = parts.iter().any(tell::is_good);
         let diff = if is_live {
@@ -281,11 +281,15 @@ impl Session {
         true
     }
 
-    fn remember(&mut self, batch: &Batch, names: String, parts: &[Part]) {
+    fn remember(&mut self, batch: &Batch, parts: &[Part]) {
         self.last_services = parts.iter().map(|part| part.service.clone()).collect();
         self.last_diff = diff_of(parts);
         let mut patches = Vec::new();
         for part in parts {
+            if !tell::is_good(part) {
+                let files = part.files.iter().map(|(path, file)| (path.clone(), file.now.clone()));
+                self.pending.extend(files);
+            }
             let Ok(outcome) = &part.outcome else { continue };
             if outcome.status.is_live() {
                 patches.push((part.service.clone(), outcome.id));
@@ -299,6 +303,7 @@ impl Session {
         }
         if !patches.is_empty() {
             let paths = batch.saved.keys().cloned().collect();
+            let names = tell::names_of(parts);
             self.saves.push(Save { names, paths, patches });
         }
     }
@@ -398,10 +403,9 @@ impl Session {
 
 async fn apply_to(office: Arc<Office>, service: String, concerned: Concerned, by: String) -> Part {
     let outcome = office.apply_saved(&service, &concerned, &by).await;
-    let files: Vec<SavedFile> = concerned.files.into_iter().map(|(_, file)| file).collect();
     Part {
         service,
-        files,
+        files: concerned.files,
         outcome,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub struct Style {
 pub struct Part {
     /// The service's folder name.
     pub service: String,
-    /// The files, as it was given them.
-    pub files: Vec<SavedFile>,
+    /// The files, with their canonical paths.
+    pub files: Vec<(PathBuf, SavedFile)>,
     /// How it went, or why it was not tried.
     pub outcome: Result<SavedOutcome, String>,
 }
@@ -93,15 +94,23 @@ pub fn names<'a>(files: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
+/// The names of the files of some services, for one line.
+pub fn names_of<'a>(parts: impl IntoIterator<Item = &'a Part>) -> String {
+    let files = parts.into_iter().flat_map(|part| &part.files);
+    names(files.map(|(_, file)| file.label.as_str()))
+}
+
 /// The lines of one save: how it went, and what has to be known besides; without the diff.
-pub fn save(style: Style, names: &str, parts: &[Part], took: Duration) -> String {
+pub fn save(style: Style, parts: &[Part], took: Duration) -> String {
     let mut out = String::new();
+    let is_live = parts.iter().filter(|part| is_good(part));
+    let names = names_of(is_live);
     let good: Vec<(&str, &SavedOutcome)> = parts.iter().filter_map(good).collect();
     if !good.is_empty() {
         out += &style.line(&style.paint(GREEN, &format!("{names}: {}", applied(&good, took))));
     }
     for (why, services) in &failures(parts) {
-        out += &failure(style, names, parts, why, services);
+        out += &failure(style, parts, why, services);
     }
     for part in parts {
         out += &besides(style, part);
@@ -159,15 +168,15 @@ fn failures(parts: &[Part]) -> BTreeMap<String, Vec<&Part>> {
     failures
 }
 
-fn failure(style: Style, names: &str, parts: &[Part], why: &str, failed: &[&Part]) -> String {
+fn failure(style: Style, parts: &[Part], why: &str, failed: &[&Part]) -> String {
     let is_placed = parts
         .iter()
         .flat_map(|part| &part.files)
-        .any(|file| why.starts_with(&file.label));
+        .any(|(_, file)| why.starts_with(&file.label));
     let head = if is_placed {
         why.to_owned()
     } else {
-        format!("{names}: {why}")
+        format!("{}: {why}", names_of(failed.iter().copied()))
     };
     let mut out = style.line(&style.paint(RED, &head));
     out += &excerpt_of(parts, why);
@@ -189,7 +198,7 @@ fn failure(style: Style, names: &str, parts: &[Part], why: &str, failed: &[&Part
 fn excerpt_of(parts: &[Part], message: &str) -> String {
     let text = |label: &str| {
         let mut files = parts.iter().flat_map(|part| &part.files);
-        files.find(|file| file.label == label).map(|file| &*file.now)
+        files.find(|(_, file)| file.label == label).map(|(_, file)| &*file.now)
     };
     excerpt(message, text).unwrap_or_default()
 }

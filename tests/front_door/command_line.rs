@@ -20,7 +20,12 @@ fn json(project: &Project, arguments: &[&str], code: i32) -> Value {
 }
 
 fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().expect("an object").keys().map(String::as_str).collect()
+    value
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 #[test]
@@ -39,11 +44,17 @@ fn without_a_node_every_command_says_so() {
     ] {
         let output = hotlua(&project, arguments);
         assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{arguments:?}");
-        assert!(output.stderr.starts_with("error: cannot reach the node at "), "{output:?}");
+        assert!(
+            output.stderr.starts_with("error: cannot reach the node at "),
+            "{output:?}"
+        );
         assert!(output.stderr.contains("start it with `hotlua run`"), "{output:?}");
     }
     let missing = hotlua(&project, &["inject", "svc", "nothere.lua"]);
-    assert_eq!((missing.code, missing.stderr.as_str()), (2, "error: there is no file nothere.lua\n"));
+    assert_eq!(
+        (missing.code, missing.stderr.as_str()),
+        (2, "error: there is no file nothere.lua\n")
+    );
     assert_eq!(hotlua(&project, &["show"]).code, 2);
     assert_eq!(hotlua(&project, &["list", "--config", "nothere.toml"]).code, 64);
 }
@@ -54,34 +65,62 @@ fn a_patch_is_checked_injected_shown_and_taken_back() {
     project.write("fix.lua", format!("-- reason: be polite\n{GREETING}"));
     let checked = hotlua(&project, &["check", "svc", "fix.lua"]);
     assert_eq!(checked.code, 0, "{checked:?}");
-    assert!(checked.stdout.starts_with("[check] svc/fix.lua would be applied to 1 of 1 instance: "), "{checked:?}");
+    assert!(
+        checked
+            .stdout
+            .starts_with("[check] svc/fix.lua would be applied to 1 of 1 instance: "),
+        "{checked:?}"
+    );
     assert_eq!(greet(&node), "<hello you>");
 
     let injected = hotlua(&project, &["inject", "svc", "fix.lua"]);
     assert_eq!(injected.code, 0, "{injected:?}");
-    assert!(injected.stdout.starts_with("[hotfix] svc/fix.lua applied to 1 of 1 instance: "), "{injected:?}");
-    assert!(injected.stdout.contains("\n--- services/svc.lua\n+++ fix.lua\n"), "{injected:?}");
+    assert!(
+        injected
+            .stdout
+            .starts_with("[hotfix] svc/fix.lua applied to 1 of 1 instance: "),
+        "{injected:?}"
+    );
+    assert!(
+        injected.stdout.contains("\n--- services/svc.lua\n+++ fix.lua\n"),
+        "{injected:?}"
+    );
     assert!(!injected.stdout.contains('\x1b'), "no colours without a terminal");
     assert_eq!(greet(&node), "<good day you>");
 
     let listed = hotlua(&project, &["list"]);
-    let svc = listed.stdout.lines().find(|line| line.contains(" svc ")).expect("a line");
+    let svc = listed
+        .stdout
+        .lines()
+        .find(|line| line.contains(" svc "))
+        .expect("a line");
     assert!(svc.ends_with("1 fix.lua"), "{listed:?}");
     assert!(listed.stdout.starts_with("HANDLE "), "{listed:?}");
 
     let history = hotlua(&project, &["history", "svc"]).stdout;
-    for part in ["svc/fix.lua (patch 1): applied by ", "\n  why: be polite\n", "\n  changed: command.greet\n", "\n  runs in 1 instance now\n"] {
+    for part in [
+        "svc/fix.lua (patch 1): applied by ",
+        "\n  why: be polite\n",
+        "\n  changed: command.greet\n",
+        "\n  runs in 1 instance now\n",
+    ] {
         assert!(history.contains(part), "{part:?} in {history}");
     }
     let shown = hotlua(&project, &["show", "1"]).stdout;
-    assert!(shown.starts_with("patch 1: svc/fix.lua\n") && shown.contains("\n+++ fix.lua\n"), "{shown}");
+    assert!(
+        shown.starts_with("patch 1: svc/fix.lua\n") && shown.contains("\n+++ fix.lua\n"),
+        "{shown}"
+    );
     assert!(shown.contains("why       be polite"), "{shown}");
 
     let back = hotlua(&project, &["rollback", "svc", "1"]);
     assert_eq!(back.code, 0, "{back:?}");
     assert_eq!(greet(&node), "<hello you>");
     let history = hotlua(&project, &["history", "svc"]).stdout;
-    assert!(history.contains("\n  rolled back since\n") && history.contains("rolled-back by "), "{history}");
+    assert!(
+        history.contains("\n  rolled back since\n") && history.contains("rolled-back by "),
+        "{history}"
+    );
     let again = hotlua(&project, &["rollback", "svc"]);
     assert_eq!((again.code, again.stderr.as_str()), (1, "no patch of svc is live\n"));
 }
@@ -104,13 +143,22 @@ fn what_is_not_done_is_exit_code_1_and_says_why() {
         (&["unfreeze", "svc"], "svc is not frozen"),
     ] {
         let output = hotlua(&project, arguments);
-        assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{arguments:?} {output:?}");
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (1, ""),
+            "{arguments:?} {output:?}"
+        );
         assert!(output.stderr.contains(why), "{output:?}");
     }
     assert_eq!(greet(&node), "<hello you>");
     // Arguments arrive as they are, also with spaces and dashes; what is printed comes first.
     let output = hotlua(&project, &["inject", ".svc", "print.lua", "a b", "-x", "--json"]);
-    assert!(output.stdout.starts_with("a b\t-x\t--json\n[hotfix] svc/print.lua applied"), "{output:?}");
+    assert!(
+        output
+            .stdout
+            .starts_with("a b\t-x\t--json\n[hotfix] svc/print.lua applied"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -121,7 +169,10 @@ fn the_json_is_as_documented() {
     let documented = fs::read_to_string(crate::harness::repository().join("docs/operating.md")).expect("the document");
     let mut seen = Vec::new();
     let told = json(&project, &["inject", "svc", "fix.lua"], 0);
-    assert_eq!((&told["done"], &told["patches"], &told["status"]), (&true.into(), &vec![1].into(), &"applied".into()));
+    assert_eq!(
+        (&told["done"], &told["patches"], &told["status"]),
+        (&true.into(), &vec![1].into(), &"applied".into())
+    );
     seen.push(told.clone());
     seen.push(told["instances"][0].clone());
     seen.push(told["functions"][0].clone());
@@ -133,7 +184,12 @@ fn the_json_is_as_documented() {
     seen.push(refused);
     let list = json(&project, &["list"], 0);
     seen.push(list.clone());
-    let svc = list["instances"].as_array().expect("rows").iter().find(|row| row["service"] == "svc").expect("svc");
+    let svc = list["instances"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .find(|row| row["service"] == "svc")
+        .expect("svc");
     assert_eq!(svc["patches"][0]["patch"], 1);
     assert!(svc["memory"].as_u64().is_some_and(|memory| memory > 10_000), "{svc}");
     seen.push(svc.clone());
@@ -145,11 +201,17 @@ fn the_json_is_as_documented() {
     seen.push(shown["patch"].clone());
     json(&project, &["freeze", "svc", "--reason=night"], 0);
     let frozen = json(&project, &["list"], 0)["frozen"][0].clone();
-    assert_eq!((&frozen["service"], &frozen["reason"]), (&"svc".into(), &"night".into()));
+    assert_eq!(
+        (&frozen["service"], &frozen["reason"]),
+        (&"svc".into(), &"night".into())
+    );
     seen.push(frozen);
     for value in seen {
         for key in keys(&value) {
-            assert!(documented.contains(&format!("`{key}`")), "docs/operating.md does not tell of `{key}`");
+            assert!(
+                documented.contains(&format!("`{key}`")),
+                "docs/operating.md does not tell of `{key}`"
+            );
         }
     }
 }
@@ -194,7 +256,10 @@ fn many_clients_at_once_are_all_answered() {
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..8)
             .map(|number| {
-                project.write(&format!("f{number}.lua"), format!("function command.f{number}() return \"{number}\" end\n"));
+                project.write(
+                    &format!("f{number}.lua"),
+                    format!("function command.f{number}() return \"{number}\" end\n"),
+                );
                 scope.spawn(move || {
                     let injected = hotlua(project, &["inject", "svc", &format!("f{number}.lua")]);
                     (injected, hotlua(project, &["list"]), hotlua(project, &["history"]))
@@ -218,11 +283,19 @@ fn a_stuck_instance_hangs_nobody() {
     node.wait_line("ready");
     let mut console = node.console();
     console.send("start loop\n");
-    node.wait_until("the loop to run", |node| node.console().cmd("list").text().contains("loop"));
+    node.wait_until("the loop to run", |node| {
+        node.console().cmd("list").text().contains("loop")
+    });
     let listed = hotlua(&project, &["list"]);
     assert!(listed.code == 0 && listed.stdout.contains(" loop "), "{listed:?}");
-    let handle = listed.stdout.lines().find(|line| line.contains(" loop ")).and_then(|line| line.split(' ').next());
-    node.console().cmd(&format!("kill {}", handle.expect("its handle"))).succeeded();
+    let handle = listed
+        .stdout
+        .lines()
+        .find(|line| line.contains(" loop "))
+        .and_then(|line| line.split(' ').next());
+    node.console()
+        .cmd(&format!("kill {}", handle.expect("its handle")))
+        .succeeded();
 }
 
 #[test]
@@ -230,13 +303,22 @@ fn a_freeze_lets_patches_wait_across_restarts() {
     let (project, mut node) = running();
     project.write("fix.lua", GREETING);
     let frozen = hotlua(&project, &["freeze", "svc", "--reason", "release night"]);
-    assert!(frozen.code == 0 && frozen.stdout.contains("svc is frozen since "), "{frozen:?}");
+    assert!(
+        frozen.code == 0 && frozen.stdout.contains("svc is frozen since "),
+        "{frozen:?}"
+    );
     let mark = node.mark();
     project.drop_file("svc", "x.lua", GREETING);
     let waiting = node.wait_summary(mark, "svc/x.lua");
-    assert!(waiting.starts_with("waiting: svc is frozen since ") && waiting.contains("release night"), "{waiting}");
+    assert!(
+        waiting.starts_with("waiting: svc is frozen since ") && waiting.contains("release night"),
+        "{waiting}"
+    );
     let refused = hotlua(&project, &["inject", "svc", "fix.lua"]);
-    assert!(refused.code == 1 && refused.stderr.contains("release night"), "{refused:?}");
+    assert!(
+        refused.code == 1 && refused.stderr.contains("release night"),
+        "{refused:?}"
+    );
     // Looking is free, and another service is not concerned.
     assert_eq!(hotlua(&project, &["check", "svc", "fix.lua"]).code, 0);
     assert_eq!(greet(&node), "<hello you>");
@@ -251,7 +333,10 @@ fn a_freeze_lets_patches_wait_across_restarts() {
     assert!(node.wait_summary(mark, "svc/x.lua").starts_with("applied to 1 of 1"));
     assert_eq!(greet(&node), "<good day you>");
     let history = hotlua(&project, &["history"]).stdout;
-    assert!(history.contains("svc: frozen by ") && history.contains("svc: unfrozen by "), "{history}");
+    assert!(
+        history.contains("svc: frozen by ") && history.contains("svc: unfrozen by "),
+        "{history}"
+    );
 }
 
 #[test]
@@ -275,7 +360,11 @@ fn a_freeze_of_the_node_stops_all_but_rollback_and_replay() {
     let mark = node.mark();
     node.console().cmd("unfreeze").succeeded();
     node.wait_summary(mark, "svc/b.lua");
-    assert_eq!(node.ask(".svc", "\"seen\""), "a.lua b.lua", "in the order of their names");
+    assert_eq!(
+        node.ask(".svc", "\"seen\""),
+        "a.lua b.lua",
+        "in the order of their names"
+    );
 }
 
 #[test]
@@ -285,14 +374,21 @@ fn completions_and_the_manual_come_from_the_definitions() {
         (&["completions", "bash"][..], &["hotlua", "rollback", "--no-replay"][..]),
         (&["completions", "zsh"], &["#compdef hotlua", "rollback"]),
         (&["completions", "fish"], &["complete -c hotlua", "rollback"]),
-        (&["man"], &[".TH hotlua", "rollback", "hotlua-inject", "\\-\\-no\\-replay"]),
+        (
+            &["man"],
+            &[".TH hotlua", "rollback", "hotlua-inject", "\\-\\-no\\-replay"],
+        ),
         (&["--help"], &["rollback", "Exit codes"]),
         (&["inject", "--help"], &["patch file", "--json"]),
     ] {
         let output = hotlua(&project, arguments);
         assert_eq!(output.code, 0, "{arguments:?}");
         for part in parts {
-            assert!(output.stdout.contains(part), "{part} in {arguments:?}: {}", output.stdout);
+            assert!(
+                output.stdout.contains(part),
+                "{part} in {arguments:?}: {}",
+                output.stdout
+            );
         }
     }
     let script = project.write("completions", hotlua(&project, &["completions", "bash"]).stdout);
@@ -310,11 +406,19 @@ fn a_large_fleet_is_listed_and_tells_how_far_a_patch_is() {
             for i = 1, 300 do skynet.newservice("svc", i) end
             print "ready"
         end)"#;
-    let project = Project::empty().service("main", many).service("svc", SVC).file("fix.lua", GREETING);
+    let project = Project::empty()
+        .service("main", many)
+        .service("svc", SVC)
+        .file("fix.lua", GREETING);
     let mut node = project.start();
     node.wait_line("ready");
     let injected = hotlua(&project, &["inject", "svc", "fix.lua"]);
-    assert!(injected.stdout.starts_with("[hotfix] svc/fix.lua applied to 300 of 300 instances: "), "{injected:?}");
+    assert!(
+        injected
+            .stdout
+            .starts_with("[hotfix] svc/fix.lua applied to 300 of 300 instances: "),
+        "{injected:?}"
+    );
     assert_eq!(injected.stderr, "", "progress is for terminals");
     let listed = hotlua(&project, &["list"]).stdout;
     assert_eq!(listed.lines().filter(|line| line.ends_with(" 1 fix.lua")).count(), 300);

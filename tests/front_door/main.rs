@@ -8,6 +8,7 @@ mod check;
 mod command_line;
 mod conformance;
 mod console;
+mod dev;
 mod docs;
 mod drops;
 mod harness;
