@@ -96,9 +96,9 @@ fn dup() -> Option<rustix::fd::OwnedFd> {
     rustix::io::dup(io::stdin()).ok()
 }
 
-/// Whether this process is in the terminal's foreground.
+/// Whether this process may set the terminal: it is in its foreground, or the terminal controls no jobs of this session.
 fn is_ours(terminal: &io::Stdin) -> bool {
-    termios::tcgetpgrp(terminal).is_ok_and(|group| group == rustix::process::getpgrp())
+    termios::tcgetpgrp(terminal).map_or(true, |group| group == rustix::process::getpgrp())
 }
 
 fn single_keys(modes: &Termios) -> Option<()> {

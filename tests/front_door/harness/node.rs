@@ -1,6 +1,9 @@
 //! A running node: its lines, its signals and its end.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::console::Console;
 use super::{DEADLINE, QUIET, poll};
@@ -50,6 +55,47 @@ impl Node {
             readers,
             address: None,
         }
+    }
+
+    /// The same on a terminal of its own, whose other end is returned: what is written there is typed.
+    pub fn on_terminal(directory: &Path, arguments: &[&str]) -> (Self, File) {
+        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+        grantpt(&keyboard).expect("a terminal");
+        unlockpt(&keyboard).expect("a terminal");
+        let name = ptsname(&keyboard, Vec::new()).expect("the terminal's name");
+        let screen = File::options()
+            .read(true)
+            .write(true)
+            .open(OsStr::from_bytes(name.to_bytes()));
+        let screen = screen.expect("the terminal");
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: 200,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&keyboard, size).expect("the terminal's size");
+        let stdio = || Stdio::from(screen.try_clone().expect("a handle"));
+        let child = Command::new(env!("CARGO_BIN_EXE_hotlua"))
+            .args(arguments)
+            .current_dir(directory)
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .stdin(stdio())
+            .stdout(stdio())
+            .stderr(stdio())
+            .spawn()
+            .expect("the binary starts");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let keyboard = File::from(keyboard);
+        let readers = vec![collect(keyboard.try_clone().expect("a handle"), &lines)];
+        let node = Self {
+            child,
+            lines,
+            readers,
+            address: None,
+        };
+        (node, keyboard)
     }
 
     /// Everything printed so far, stdout and stderr in the order of arrival.
@@ -231,7 +277,8 @@ fn collect(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) 
         let mut line = Vec::new();
         while matches!(stream.read_until(b'\n', &mut line), Ok(1..)) {
             let text = String::from_utf8_lossy(&line);
-            let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
+            // A terminal ends its lines with both.
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
             lines.lock().expect("the lines").push(text);
             line.clear();
         }
