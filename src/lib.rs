@@ -14,4 +14,5 @@ pub mod hotfix;
 pub mod log;
 pub mod lua;
 pub mod patch;
+pub mod project;
 pub mod watch;

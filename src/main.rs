@@ -7,16 +7,19 @@ use std::process::ExitCode;
 use hotlua::cli::run::Run;
 use hotlua::cli::{self, Action, pages};
 use hotlua::config::Config;
-use hotlua::{app, client, config, log};
+use hotlua::{app, client, config, log, project};
 
 /// The exit code of a bad configuration (`EX_USAGE`'s neighbourhood of `sysexits.h` has none that fits better).
 const BAD_CONFIG: u8 = 64;
+/// The exit code of a command that makes no sense here.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let command = cli::parse();
     match command.action {
         Action::Run(options) => configured(&command.config, |config| run(config, &options)),
         Action::Ask(ask) => configured(&command.config, |config| client::run(&config, &ask).into()),
+        Action::New(new) => made(project::make(&new.folder)),
         Action::Completions(wanted) => written(pages::completions(
             cli::definitions(),
             wanted.shell,
@@ -43,6 +46,19 @@ fn run(config: Config, options: &Run) -> ExitCode {
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn made(result: Result<String, String>) -> ExitCode {
+    match result {
+        Ok(told) => {
+            print!("{told}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::from(USAGE)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: what was typed, checked for form and nothing else.
 
 pub mod ask;
+pub mod new;
 pub mod pages;
 pub mod run;
 
@@ -24,6 +25,8 @@ pub enum Action {
     Run(run::Run),
     /// Ask the node that runs.
     Ask(ask::Ask),
+    /// Make a project.
+    New(new::New),
     /// Write completions for a shell.
     Completions(pages::Completions),
     /// Write the manual page.
@@ -60,6 +63,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   hotlua                                run the node with ./config.toml
+  hotlua new game                       make a small project
   hotlua dev                            run it, and apply every saved source file
   cp fix.lua hotfix/simpledb/           patch every instance of simpledb
   hotlua check simpledb fix.lua         what would it change?
@@ -92,6 +96,8 @@ enum Sub {
     Freeze(ask::Freeze),
     /// End a freeze
     Unfreeze(ask::Unfreeze),
+    /// Make a small project that runs at once
+    New(new::New),
     /// Print completions for a shell
     Completions(pages::Completions),
     /// Print the manual page
@@ -113,6 +119,7 @@ impl From<Cli> for Command {
             Some(Sub::Restart(restart)) => Action::Ask(restart.into()),
             Some(Sub::Freeze(freeze)) => Action::Ask(freeze.into()),
             Some(Sub::Unfreeze(unfreeze)) => Action::Ask(unfreeze.into()),
+            Some(Sub::New(new)) => Action::New(new),
             Some(Sub::Completions(completions)) => Action::Completions(completions),
             Some(Sub::Man) => Action::Man,
         };

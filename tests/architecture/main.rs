@@ -12,7 +12,7 @@ use crate::source::Source;
 
 /// Each room of `src` (a file or a folder there), and the rooms it may use. Who is not named here does not exist.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("main", &["app", "cli", "client", "config", "log"]),
+    ("main", &["app", "cli", "client", "config", "log", "project"]),
     ("lib", &[]),
     ("cli", &["config", "control"]),
     ("config", &[]),
@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("actor", &[]),
     ("lua", &["actor", "patch"]),
     ("patch", &[]),
+    ("project", &[]),
     ("watch", &[]),
     ("hotfix", &["watch", "patch", "actor"]),
     ("control", &["actor", "hotfix"]),

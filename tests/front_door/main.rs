@@ -3,6 +3,7 @@
 //! public contract only; nothing here uses the crate.
 
 mod archive;
+mod authors;
 mod cases;
 mod check;
 mod command_line;

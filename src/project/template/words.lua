@@ -1,0 +1,5 @@
+local words = {}
+
+words.hello = "hello"
+
+return words
