@@ -221,13 +221,13 @@ fn besides(style: Style, part: &Part) -> String {
     }
     let restarts = delivery.restarts();
     if !restarts.is_empty() {
-        out += &style.ask(&restart(style, &part.service, &restarts));
+        out += &style.ask(&format!("{} {}", part.service, restart(style, &restarts)));
     }
     out
 }
 
-/// What a service needs a restart for, in one sentence.
-pub fn restart(style: Style, service: &str, restarts: &[String]) -> String {
+/// What a service needs a restart for; reads after its name.
+fn restart(style: Style, restarts: &[String]) -> String {
     let what: Vec<&str> = restarts
         .iter()
         .map(|line| line.trim_end_matches(": needs a restart"))
@@ -237,7 +237,7 @@ pub fn restart(style: Style, service: &str, restarts: &[String]) -> String {
     } else {
         "`restart` on the console restarts it in place"
     };
-    format!("{service} needs a restart: {}; {how}", what.join("; "))
+    format!("needs a restart: {}; {how}", what.join("; "))
 }
 
 fn delivery(outcome: &SavedOutcome) -> Delivery<'_> {
@@ -273,7 +273,7 @@ pub fn instances(
         let pad = " ".repeat(width - service.width());
         let _ = write!(out, "  {service}{pad}  {}", count(*number, "instance"));
         if let Some(lines) = restarts.get(service) {
-            let _ = write!(out, "; {}", style.paint(YELLOW, &restart(style, service, lines)));
+            let _ = write!(out, "; {}", style.paint(YELLOW, &restart(style, lines)));
         }
         out.push('\n');
         for usage in behind.iter().filter(|usage| usage.service == *service).take(LISTED) {
