@@ -1,6 +1,7 @@
 //! Patches that are refused, raise, wait, or run away: the error names the author's file and line,
 //! and the service is as it was before.
 
+use crate::harness::Project;
 use crate::harness::svc::{GREETING, apply, apply_well, greet, running};
 
 #[test]
@@ -136,7 +137,10 @@ fn an_endless_patch_is_stopped_and_undone() {
 
 #[test]
 fn a_patch_that_devours_memory_is_stopped_and_undone() {
-    let (project, mut node) = running();
+    // However slow the machine is, it is the memory that gives out first.
+    let project = Project::with_svc().set("hotfix", "time_limit", "\"60s\"");
+    let mut node = project.start();
+    node.wait_line("ready");
     for greedy in [
         "local hoard = {} while true do hoard[#hoard + 1] = string.rep(\"x\", 100000) .. #hoard end",
         "local much = string.rep(\"x\", 1000000) while true do print(much) end",
