@@ -109,26 +109,7 @@ fn a_service_that_is_saved_all_day_neither_grows_nor_forgets() {
     // The old body ends; what it has made is exchanged then.
     assert_eq!(ask(&node, "finish"), "old body of save 0");
     assert_eq!(ask(&node, "late"), "late 7 of save 90");
-    // The last ones can be taken back, one after the other; those before are refused.
-    for number in (71..=90).rev() {
-        let back = hotlua(&project, &["rollback", "svc"]);
-        assert_eq!(back.code, 0, "{back:?}");
-        let runs = ask(&node, "changed");
-        assert!(
-            runs.ends_with(&format!("in save {}", number - 1)),
-            "{runs} after save {number} was taken back"
-        );
-    }
-    let mut refused = hotlua(&project, &["rollback", "svc"]);
-    while refused.code == 0 {
-        refused = hotlua(&project, &["rollback", "svc"]);
-    }
-    assert!(
-        refused
-            .stderr
-            .contains("is too far back: the last 20 saves can be taken back"),
-        "{refused:?}"
-    );
+    take_back(&project, &node);
     let line = save(&project, &mut node, "services/svc.lua", &text(200));
     assert!(line.contains("in 1 of 1 instance of svc"), "{line}");
     assert!(ask(&node, "changed").ends_with("in save 200"));
@@ -137,5 +118,28 @@ fn a_service_that_is_saved_all_day_neither_grows_nor_forgets() {
         ask(&node, "gone"),
         "gone in save 200",
         "it is back, for all who held it"
+    );
+}
+
+/// The last saves can be taken back, one after the other; those before are refused.
+fn take_back(project: &Project, node: &Node) {
+    for number in (71..=90).rev() {
+        let back = hotlua(project, &["rollback", "svc"]);
+        assert_eq!(back.code, 0, "{back:?}");
+        let runs = ask(node, "changed");
+        assert!(
+            runs.ends_with(&format!("in save {}", number - 1)),
+            "{runs} after save {number} was taken back"
+        );
+    }
+    let mut refused = hotlua(project, &["rollback", "svc"]);
+    while refused.code == 0 {
+        refused = hotlua(project, &["rollback", "svc"]);
+    }
+    assert!(
+        refused
+            .stderr
+            .contains("is too far back: the last 20 saves can be taken back"),
+        "{refused:?}"
     );
 }
