@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use mlua::ffi;
 use parking_lot::Mutex;
+use tracing::info;
 
 use crate::actor::address::Handle;
 use crate::actor::message::{Message, kind};
@@ -164,6 +165,7 @@ impl Restart {
                 self.old.foreign.borrow_mut().push((self.last, new.session.get()));
                 self.old.session.set(new.session.get());
                 bury(&new);
+                kill_launched(&new);
                 (self.reply)(failed(&self.old, self.began, &why));
                 (self.old, self.held)
             }
@@ -196,6 +198,15 @@ fn renewed(new: &Context, began: Instant, had_state: bool) -> InstanceReport {
             .push("without state: the new code provides no hotfix.restore".to_owned());
     }
     report
+}
+
+/// Ends what a start that failed has launched: the code that goes on knows nothing of it.
+fn kill_launched(new: &Context) {
+    for child in new.launched.take() {
+        if new.host.node.kill(child) {
+            info!(handle = new.handle().0, "KILL :{:x}", child.0);
+        }
+    }
 }
 
 /// Closes a VM whose instance lives on; whoever waits for an answer of it gets an error.

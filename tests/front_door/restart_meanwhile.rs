@@ -181,6 +181,42 @@ fn what_the_old_code_waits_for_comes_to_it_if_it_goes_on_and_to_nobody_if_not() 
 }
 
 #[test]
+fn timers_forks_and_calls_of_the_old_code_to_itself_end_with_it() {
+    let loops = r#"
+        local function tick() print "old tick" skynet.timeout(1, tick) end
+        skynet.timeout(1, tick)
+        skynet.fork(function() while true do print "old fork" skynet.sleep(1) end end)"#;
+    let text = COUNTER.replace("-- START", loops).replace(
+        "function command.leave()",
+        "function command.itself() return skynet.call(skynet.self(), \"lua\", \"ask\") end\nfunction command.leave()",
+    );
+    let project = project().service("counter", &text);
+    let mut node = running(&project);
+    node.ask(".c", "\"add\",5");
+    let mut asking = node.console();
+    asking.send("call .c \"itself\"\n");
+    node.wait_until("the call of a call to be under way", |node| {
+        node.ask(".peer", "\"held\"") == "1"
+    });
+    project.write(
+        "services/counter.lua",
+        text.replace("old tick", "new tick").replace("old fork", "new fork"),
+    );
+    node.console().cmd("restart counter").succeeded();
+    assert!(!asking.reply().ok);
+    release(&node);
+    let mark = node.mark();
+    for _ in 0..2 {
+        node.wait_line_since(mark, "new tick");
+        node.wait_line_since(mark, "new fork");
+    }
+    assert_eq!(count(&node), "old 5");
+    let since = node.lines_since(mark).join("\n");
+    assert!(!since.contains("old tick") && !since.contains("old fork"), "{since}");
+    assert!(!since.contains("Unknown session"), "{since}");
+}
+
+#[test]
 fn a_start_may_call_its_own_service_and_be_called_by_what_it_starts() {
     let child = r#"
         local skynet = require "skynet"
@@ -197,6 +233,21 @@ fn a_start_may_call_its_own_service_and_be_called_by_what_it_starts() {
     node.wait_line("own new 0");
     node.wait_line("child hears new 0");
     assert_eq!(count(&node), "new 5");
+}
+
+#[test]
+fn what_a_failed_start_has_launched_ends_with_it() {
+    let child = "local skynet = require \"skynet\" skynet.start(function() end)";
+    let project = project().service("child", child);
+    let node = running(&project);
+    let before = node.console().cmd("list").text();
+    save(&project, "skynet.newservice \"child\" error \"no start\"");
+    let said = node.console().cmd("restart counter").failed();
+    assert!(said.contains("no start"), "{said}");
+    assert_eq!(node.console().cmd("list").text(), before);
+    save(&project, "skynet.newservice \"child\"");
+    node.console().cmd("restart counter").succeeded();
+    assert!(node.console().cmd("list").text().contains("snlua child"));
 }
 
 #[test]
