@@ -58,7 +58,6 @@ struct Seen {
 /// A save that was applied somewhere, and can be taken back.
 struct Save {
     names: String,
-    paths: Vec<PathBuf>,
     patches: Vec<(String, PatchId)>,
 }
 
@@ -176,6 +175,7 @@ impl Session {
                 Err(_) => source.bytes.as_slice().into(),
             };
             let canonical = canonical(path);
+            self.sources().spell(&canonical, path);
             saved.insert(canonical.clone(), text.clone());
             let is_known = self.seen.insert(path.clone(), Seen { canonical, text }).is_some();
             if !is_known && source.stamp.age() < NEW {
@@ -190,12 +190,12 @@ impl Session {
         let (saved, _) = self.note(&batch);
         self.scanned = true;
         self.greet();
-        self.apply(&batch, saved).await;
+        self.apply(saved).await;
     }
 
     async fn save(&mut self, batch: Batch) {
         let (saved, new) = self.note(&batch);
-        let is_applied = self.apply(&batch, saved).await;
+        let is_applied = self.apply(saved).await;
         if !new.is_empty() {
             self.say(
                 &self
@@ -247,7 +247,7 @@ impl Session {
     }
 
     /// Applies what was saved to every service that runs another text of it, with what could not be applied before; false if there is none.
-    async fn apply(&mut self, batch: &Batch, mut saved: BTreeMap<PathBuf, Arc<[u8]>>) -> bool {
+    async fn apply(&mut self, mut saved: BTreeMap<PathBuf, Arc<[u8]>>) -> bool {
         for (path, text) in std::mem::take(&mut self.pending) {
             saved.entry(path).or_insert(text);
         }
@@ -269,7 +269,7 @@ impl Session {
         let took = began.elapsed();
         parts.sort_by(|one, other| one.service.cmp(&other.service));
         let lines = tell::save(self.style, &parts, took);
-        self.remember(batch, &parts);
+        self.remember(&parts);
         let rows = self.rows(lines.lines().count());
         let is_live = parts.iter().any(tell::is_good);
         let diff = if is_live {
@@ -281,7 +281,7 @@ impl Session {
         true
     }
 
-    fn remember(&mut self, batch: &Batch, parts: &[Part]) {
+    fn remember(&mut self, parts: &[Part]) {
         self.last_services = parts.iter().map(|part| part.service.clone()).collect();
         self.last_diff = diff_of(parts);
         let mut patches = Vec::new();
@@ -302,9 +302,8 @@ impl Session {
             }
         }
         if !patches.is_empty() {
-            let paths = batch.saved.keys().cloned().collect();
             let names = tell::names_of(parts);
-            self.saves.push(Save { names, paths, patches });
+            self.saves.push(Save { names, patches });
         }
     }
 
@@ -352,14 +351,9 @@ impl Session {
         };
         for (service, id) in &save.patches {
             let taken_back = self.office.roll_back(service, Wanted::One(*id), &self.config.by).await;
-            match taken_back {
-                Ok(taken_back) if taken_back.done => self.sources().taken_back(id.0),
-                Ok(_) => {}
-                Err(why) => self.say(&self.style.ask(&format!("not taken back: {why}"))),
+            if let Err(why) = taken_back {
+                self.say(&self.style.ask(&format!("not taken back: {why}")));
             }
-        }
-        if let Some(watcher) = self.office.watcher() {
-            save.paths.iter().for_each(|path| watcher.renew(path));
         }
         self.say(&self.style.line(&format!(
             "undone: {}; the file on the disk is as you saved it, and saved once more it is applied again",

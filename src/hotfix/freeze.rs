@@ -47,7 +47,7 @@ impl Office {
             reason,
         };
         let line = format!(
-            "{}; dropped files wait, inject and dev mode are refused",
+            "{}; dropped files wait; inject, restart and dev mode are refused",
             freeze.sentence()
         );
         self.freezes.begin(freeze);

@@ -27,6 +27,10 @@ impl Office {
     /// When no instance is running.
     pub async fn restart(self: &Arc<Self>, service: &str, by: &str) -> Result<Told, String> {
         let _turn = self.turn(service).await;
+        // It would bring in whatever the files are by now.
+        if let Some(why) = self.frozen(service) {
+            return Err(why);
+        }
         let began = Instant::now();
         let instances = self.node.registry().of_service(service);
         if instances.is_empty() {

@@ -204,11 +204,16 @@ impl Office {
         self.standing.of(service).into_iter().find(|patch| patch.name == *name)
     }
 
-    /// A file that was left in the letterbox is a new patch once it is saved again, though its bytes be the same.
+    /// A file that was left in the letterbox, or is a source that was saved, is a new patch once it is saved again, though its bytes be the
+    /// same.
     fn renew_files(&self, service: &str, choice: &Choice) {
         let Some(watcher) = self.watcher() else { return };
         for name in &choice.names {
             watcher.renew(&self.config.dir.join(service).join(name));
+        }
+        if let Some(sources) = &self.sources {
+            let saved = choice.ids.iter().flat_map(|id| sources.taken_back(*id));
+            saved.for_each(|path| watcher.renew(&path));
         }
     }
 }

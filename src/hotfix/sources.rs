@@ -21,6 +21,7 @@ pub struct Sources(Mutex<Inner>);
 struct Inner {
     files: HashMap<PathBuf, Vec<User>>,
     by_vm: HashMap<usize, BTreeSet<PathBuf>>,
+    spelled: HashMap<PathBuf, PathBuf>,
 }
 
 /// A VM that has loaded a file.
@@ -133,12 +134,28 @@ impl Sources {
         }
     }
 
-    /// A patch was taken back.
-    pub fn taken_back(&self, patch: u64) {
+    /// A patch was taken back; the files that it had brought, as the doorkeeper spells them.
+    pub fn taken_back(&self, patch: u64) -> Vec<PathBuf> {
         let mut inner = self.0.lock();
-        for user in inner.files.values_mut().flatten() {
-            user.versions.retain(|(brought_by, _)| *brought_by != patch);
+        let Inner { files, spelled, .. } = &mut *inner;
+        let mut concerned = Vec::new();
+        for (path, users) in files {
+            let mut is_concerned = false;
+            for user in users {
+                let before = user.versions.len();
+                user.versions.retain(|(brought_by, _)| *brought_by != patch);
+                is_concerned |= user.versions.len() < before;
+            }
+            if is_concerned {
+                concerned.extend(spelled.get(path).cloned());
+            }
         }
+        concerned
+    }
+
+    /// How the doorkeeper spells a file (by canonical path).
+    pub fn spell(&self, path: &Path, spelled: &Path) {
+        self.0.lock().spelled.insert(path.to_owned(), spelled.to_owned());
     }
 
     /// The instances that have loaded a file (by canonical path).
@@ -212,7 +229,8 @@ mod tests {
         assert_eq!(agent.files[0].1.label, "none/m.lua");
         sources.applied(7, &agent.files, &agent.handles);
         assert_eq!(sources.concerned(&saved("two")).keys().collect::<Vec<_>>(), ["main"]);
-        sources.taken_back(7);
+        sources.spell(&m, "/link/m.lua".as_ref());
+        assert_eq!(sources.taken_back(7), [PathBuf::from("/link/m.lua")]);
         assert_eq!(sources.concerned(&saved("two")).len(), 2);
         sources.unloaded(2);
         assert_eq!(sources.concerned(&saved("two")).keys().collect::<Vec<_>>(), ["main"]);

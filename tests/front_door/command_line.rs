@@ -319,6 +319,11 @@ fn a_freeze_lets_patches_wait_across_restarts() {
         refused.code == 1 && refused.stderr.contains("release night"),
         "{refused:?}"
     );
+    let refused = hotlua(&project, &["restart", "svc"]);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("release night"),
+        "{refused:?}"
+    );
     // Looking is free, and another service is not concerned.
     assert_eq!(hotlua(&project, &["check", "svc", "fix.lua"]).code, 0);
     assert_eq!(greet(&node), "<hello you>");

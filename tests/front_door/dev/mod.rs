@@ -366,6 +366,9 @@ fn a_save_is_in_the_history_and_can_be_taken_back_and_is_no_patch_after_a_restar
     );
     assert_eq!(hotlua(&project, &["rollback", "agent"]).code, 0);
     assert_eq!(hello(&node, ".a1"), "hello you from 1");
+    let again = AGENT.replace("\" from \"", "\" of \"");
+    save(&project, &mut node, "services/agent.lua", &again);
+    assert_eq!(hello(&node, ".a1"), "hello you of 1", "the same text, saved once more");
     save(
         &project,
         &mut node,

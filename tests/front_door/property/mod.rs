@@ -20,6 +20,9 @@ const SEED: u64 = 1;
 /// Services of a usual run.
 const CASES: u64 = 40;
 
+/// Versions of each.
+const ROUNDS: u64 = 4;
+
 /// Services that are saved again and again in dev mode, and how often: often enough for older versions to be let go.
 const SAVED: u64 = 3;
 /// See [`SAVED`].
@@ -36,7 +39,7 @@ fn setting(name: &str, usual: u64) -> u64 {
 fn a_patched_service_is_as_a_fresh_one_with_the_old_state() {
     let (seed, count) = (setting("HOTLUA_SEED", SEED), setting("HOTLUA_CASES", CASES));
     let mut run = Run::start(Way::Dropped, seed..seed.saturating_add(count));
-    for round in 1..=4 {
+    for round in 1..=setting("HOTLUA_ROUNDS", ROUNDS) as usize {
         run.round(round);
     }
     run.finish();
