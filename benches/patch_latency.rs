@@ -1,5 +1,7 @@
 //! How long it takes from saving a patch until its code has run: `cargo bench --bench patch_latency [-- SAVES]`.
 //!
+//! The same for saves in dev mode, with one instance and with a hundred: until dev mode says that it is live.
+//!
 //! A node with one instance of a small service is started in a temporary directory. Each save is a patch that replaces one function and
 //! calls it; the time runs from just before the file is opened until the line that the new function prints is read from the node.
 
@@ -41,6 +43,41 @@ fn main() {
             at(100)
         );
     }
+    for instances in [1, 100] {
+        dev_mode(saves, instances);
+    }
+}
+
+/// Saves a service's own source again and again.
+fn dev_mode(saves: usize, instances: usize) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let main = MAIN.replace(
+        "skynet.newservice 'svc'",
+        &format!("for i = 1, {instances} do skynet.newservice 'svc' end"),
+    );
+    let files = [
+        ("config.toml", CONFIG),
+        ("services/main.lua", main.as_str()),
+        ("services/svc.lua", SERVICE),
+    ];
+    let node = Node::start_as("dev", dir.path(), &files, PATIENCE);
+    node.wait_for(PATIENCE, |line| line.starts_with("[dev] saved files of "));
+    let mut times: Vec<Duration> = (0..saves)
+        .map(|number| {
+            let text = SERVICE.replace("'old '", &format!("'new {number} '"));
+            let began = Instant::now();
+            fs::write(dir.path().join("services/svc.lua"), text).expect("the file is written");
+            node.wait_for(PATIENCE, |line| line.starts_with("[dev] services/svc.lua: 1 function"));
+            began.elapsed()
+        })
+        .collect();
+    times.sort();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    println!(
+        "dev mode, {instances} instances: {saves} saves, p50 {:.2} ms, p99 {:.2} ms",
+        at(50),
+        at(99)
+    );
 }
 
 fn one_save(dir: &Path, node: &Node, number: usize, by_rename: bool) -> Duration {

@@ -16,6 +16,11 @@ pub struct Node {
 impl Node {
     /// Starts a node in `dir` with these files (paths and texts), and waits until it prints `ready`.
     pub fn start(dir: &Path, files: &[(&str, &str)], patience: Duration) -> Node {
+        Node::start_as("run", dir, files, patience)
+    }
+
+    /// The same for another command than `run`.
+    pub fn start_as(command: &str, dir: &Path, files: &[(&str, &str)], patience: Duration) -> Node {
         for (file, text) in files {
             let path = dir.join(file);
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -23,7 +28,9 @@ impl Node {
         }
         fs::create_dir_all(dir.join("hotfix/svc")).expect("a folder");
         let mut child = Command::new(env!("CARGO_BIN_EXE_hotlua"))
+            .arg(command)
             .current_dir(dir)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the node starts");

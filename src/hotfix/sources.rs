@@ -10,6 +10,9 @@ use crate::actor::address::Handle;
 use crate::hotfix::parcel::SavedFile;
 use crate::patch::order::Loader;
 
+/// How many versions of a file are remembered for each VM: more than can be taken back.
+const BACK: usize = 32;
+
 /// See the module. Paths are canonical: a file is one file, however the patterns spell it.
 #[derive(Default)]
 pub struct Sources(Mutex<Inner>);
@@ -124,6 +127,8 @@ impl Sources {
             let reached = |user: &&mut User| *user.label == *file.label && handles.contains(&user.handle);
             for user in users.iter_mut().filter(reached) {
                 user.versions.push((patch, file.now.clone()));
+                let surplus = user.versions.len().saturating_sub(BACK);
+                user.versions.drain(..surplus);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What an instance remembers of its patches: which are live, how each is taken back, and who is still in the middle of an old body.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -147,6 +147,8 @@ pub struct Watch {
 pub struct Applied {
     /// Patches that are live here, in the order in which they were applied.
     pub live: RefCell<Vec<Arc<Patch>>>,
+    /// Saves of dev mode that cannot be taken back any more.
+    pub settled: RefCell<BTreeSet<u64>>,
     /// How each is taken back.
     pub undo: RefCell<BTreeMap<u64, Undo>>,
     /// How many functions each wants to be called when it goes; they lie in `Slot::Unload`.

@@ -14,6 +14,7 @@ mod activations;
 mod attempt;
 mod bind;
 mod budget;
+mod compact;
 mod exchange;
 mod gather;
 mod hazards;
@@ -238,6 +239,12 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         Ok(()) if work.dry => work.foretell(),
         Ok(()) => work.attempt(),
         Err(why) => work.blame(why),
+    }
+    if work.report.status == Status::Applied
+        && patch.is_saved()
+        && let Err(why) = work.step(attempt::compact)
+    {
+        tracing::debug!("older saves are kept: {why}");
     }
     if let Err(why) = work.step(attempt::forget_heap) {
         tracing::debug!("a log of the heap is left to the collector: {why}");

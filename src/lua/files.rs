@@ -5,6 +5,8 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+mod forget;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -53,6 +55,8 @@ pub enum Kind {
         /// The numbers that its functions have there.
         functions: Vec<usize>,
     },
+    /// Nothing of it lives any more.
+    Forgotten,
 }
 
 /// All texts of one VM, in the order in which they came.
@@ -62,6 +66,8 @@ pub struct Files {
     /// Main functions that are not in `origins` yet: places in [`Slot::Mains`].
     unindexed: Vec<(i64, usize)>,
     kept: i64,
+    /// Places in [`Slot::Mains`] of what is kept of each text.
+    places: HashMap<usize, Vec<i64>>,
     /// Places of the main functions in [`Slot::Mains`].
     mains: HashMap<usize, i64>,
     origins: HashMap<Proto, Origin>,
@@ -94,7 +100,7 @@ impl Files {
     /// `l` is live, inside a protected call.
     pub unsafe fn add(&mut self, l: *mut lua_State, index: c_int, file: File) -> usize {
         let number = self.list.len();
-        let place = self.keep(l, index);
+        let place = self.keep(l, index, number);
         self.mains.insert(number, place);
         self.unindexed.push((place, number));
         self.list.push(file);
@@ -111,9 +117,10 @@ impl Files {
     }
 
     /// Keeps a function, and with it the addresses of its prototypes.
-    unsafe fn keep(&mut self, l: *mut lua_State, index: c_int) -> i64 {
+    unsafe fn keep(&mut self, l: *mut lua_State, index: c_int, file: usize) -> i64 {
         let index = ffi::lua_absindex(l, index);
         self.kept += 1;
+        self.places.entry(file).or_default().push(self.kept);
         values::slot(l, Slot::Mains);
         ffi::lua_pushvalue(l, index);
         ffi::lua_rawseti(l, -2, self.kept);
@@ -137,7 +144,7 @@ impl Files {
         let Some(proto) = layout::proto_of(l, index) else {
             return;
         };
-        self.keep(l, index);
+        self.keep(l, index, file);
         let mut open = vec![(proto, function)];
         while let Some((proto, function)) = open.pop() {
             let number = function.checked_sub(base + 1);
@@ -203,7 +210,7 @@ impl Files {
         match self.list.get(number)?.kind {
             Kind::Script { .. } => Some(number),
             Kind::Revision { of, .. } => Some(of),
-            Kind::Patch { .. } | Kind::Program { .. } => None,
+            Kind::Patch { .. } | Kind::Program { .. } | Kind::Forgotten => None,
         }
     }
 
@@ -370,11 +377,6 @@ impl Files {
             .filter(|(_, old)| old.file == file)
             .map(|(new, _)| *new)
             .collect()
-    }
-
-    /// Forgets what the functions of one text stand for.
-    pub fn stand_down(&mut self, file: usize) {
-        self.stands_for.retain(|new, _| new.file != file);
     }
 
     /// Where the Lua function at `index` comes from; `None` for C functions and for what was loaded by other means (`load`).

@@ -32,6 +32,14 @@ pub struct Patch {
     pub sources: OnceLock<Vec<SourceFile>>,
 }
 
+impl Patch {
+    /// Whether it is source files that were saved.
+    pub fn is_saved(&self) -> bool {
+        let is_loaded = |text: &PatchText| matches!(text.whole_file(), Some(WholeFile::Loaded(_)));
+        self.texts.iter().all(is_loaded)
+    }
+}
+
 /// One text of a patch.
 #[derive(Debug)]
 pub struct PatchText {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{self, Metadata};
+use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,16 @@ pub(super) fn find(home: &Path, name: &std::ffi::OsStr) -> Found {
         return Found::Refused { why, stamp };
     }
     folder_or_file(target, &metadata)
+}
+
+/// What is in a directory: names, and what each is itself (a link is not followed).
+///
+/// # Errors
+/// Those of opening and reading the directory.
+pub(super) fn entries(path: &Path) -> io::Result<Vec<(OsString, FileType)>> {
+    fs::read_dir(path)?
+        .map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?))))
+        .collect()
 }
 
 /// The names in a directory, in order.

@@ -65,8 +65,8 @@ pub(super) enum Blind {
 pub(super) struct Eyes {
     signals: Sender<Signal>,
     watcher: Option<RecommendedWatcher>,
-    /// How many watch each directory: the one above the drop folder may be one of the sources.
-    watching: HashMap<PathBuf, usize>,
+    /// Which directory is watched under each path, and for how many: the one above the drop folder may be one of the sources.
+    watching: HashMap<PathBuf, ((u64, u64), usize)>,
 }
 
 impl Eyes {
@@ -97,27 +97,40 @@ impl Eyes {
         self.watcher.is_some()
     }
 
-    /// Watches what is a directory at this (canonical) path now, whatever was watched under that path before.
-    pub(super) fn watch(&mut self, path: &Path) -> Result<(), Blind> {
+    /// Watches the directory with this number at this (canonical) path, whatever was watched under that path before.
+    pub(super) fn watch(&mut self, path: &Path, id: (u64, u64)) -> Result<(), Blind> {
         let Some(watcher) = &mut self.watcher else {
             return Err(Blind::Other);
         };
-        // Whatever it was: often it has ended with its directory.
-        let _ = watcher.unwatch(path);
-        let watched = watcher.watch(path, RecursiveMode::NonRecursive);
-        if watched.is_ok() {
-            *self.watching.entry(path.to_owned()).or_default() += 1;
+        match self.watching.get_mut(path) {
+            // Watching it anew would lose what it has to tell the others.
+            Some((known, number)) if *known == id => {
+                *number += 1;
+                return Ok(());
+            }
+            Some(_) => {
+                let _ = watcher.unwatch(path);
+            }
+            None => {}
         }
-        watched.map_err(|error| match error.kind {
-            ErrorKind::MaxFilesWatch => Blind::Limit,
-            _ => Blind::Other,
-        })
+        self.watching.remove(path);
+        watcher
+            .watch(path, RecursiveMode::NonRecursive)
+            .map_err(|error| match error.kind {
+                ErrorKind::MaxFilesWatch => Blind::Limit,
+                _ => Blind::Other,
+            })?;
+        self.watching.insert(path.to_owned(), (id, 1));
+        Ok(())
     }
 
-    /// Stops watching the path, if it is watched and nobody else watches it.
-    pub(super) fn unwatch(&mut self, path: &Path) {
-        if let Some(number) = self.watching.get_mut(path).filter(|number| **number > 1) {
-            *number -= 1;
+    /// Stops watching the directory with this number at this path, unless somebody else watches it, too.
+    pub(super) fn unwatch(&mut self, path: &Path, id: (u64, u64)) {
+        let Some((_, number)) = self.watching.get_mut(path).filter(|(known, _)| *known == id) else {
+            return;
+        };
+        *number -= 1;
+        if *number > 0 {
             return;
         }
         self.watching.remove(path);

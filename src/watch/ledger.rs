@@ -95,23 +95,28 @@ impl Ledger {
         }
     }
 
-    /// Looks at one file and says what is new about it.
-    pub(super) fn look(&mut self, place: &Place, hint: Hint) {
+    /// Looks at one file and says what is new about it; where the file is that it leads to, if it is a link.
+    pub(super) fn look(&mut self, place: &Place, hint: Hint) -> Option<PathBuf> {
         let relative = Path::new(&place.key.0).join(&place.key.1);
         if hint == Hint::Attributes && !self.refused.contains_key(&relative) {
             // Only a refusal can be cured by new permissions; a touched file is closed as well.
-            return;
+            return None;
         }
         let entry = match read::entry(&place.home, &place.key.1, &self.rules) {
             Ok(entry) => entry,
-            Err(look) => return self.conclude(place, &relative, None, look, hint),
+            Err(look) => {
+                self.conclude(place, &relative, None, look, hint);
+                return None;
+            }
         };
+        let target = entry.link_target();
         if hint == Hint::Sweep && self.is_old_news(&place.key, &relative, &entry) {
-            return;
+            return target;
         }
         let steady = self.waiting.get(&place.key).and_then(Waiting::steady);
         let look = read::contents(&entry, &self.rules, hint == Hint::Closed, steady);
         self.conclude(place, &relative, Some(&entry), look, hint);
+        target
     }
 
     /// Forgets what was offered of this file, so that the next look offers it again.
@@ -142,14 +147,6 @@ impl Ledger {
     pub(super) fn renew(&mut self, key: &Key) {
         if let Some(Some(offered)) = self.offered.get_mut(key) {
             offered.renewed = true;
-        }
-    }
-
-    /// The same for a source file, by the path that others are told.
-    pub(super) fn renew_at(&mut self, path: &Path) {
-        let key = self.places.iter().find(|(_, (known, _))| known == path);
-        if let Some(key) = key.map(|(key, _)| key.clone()) {
-            self.renew(&key);
         }
     }
 
@@ -226,6 +223,17 @@ impl Ledger {
         offered.chain(waiting).map(|key| key.1.clone()).collect()
     }
 
+    /// The files in one folder and those below it of which something is remembered.
+    pub(super) fn keys_below(&self, folder: &str) -> BTreeSet<Key> {
+        let from = (folder.to_owned(), String::new());
+        let offered = self.offered.range(&from..).map(|(key, _)| key);
+        let offered = offered.take_while(|key| key.0.starts_with(folder));
+        let waiting = self.waiting.range(&from..).map(|(key, _)| key);
+        let waiting = waiting.take_while(|key| key.0.starts_with(folder));
+        let is_below = |key: &&Key| Path::new(&key.0).starts_with(folder);
+        offered.chain(waiting).filter(is_below).cloned().collect()
+    }
+
     /// When the next file is due for another look.
     pub(super) fn due(&self) -> Option<Instant> {
         self.waiting.values().filter_map(Waiting::due).min()
@@ -281,7 +289,9 @@ impl Ledger {
     }
 
     fn conclude(&mut self, place: &Place, relative: &Path, entry: Option<&Entry>, look: Look, hint: Hint) {
+        let is_nowhere = entry.is_none() && matches!(look, Look::Missing | Look::Refused { .. });
         match look {
+            _ if is_nowhere && self.may_come_back(&place.key) => self.wait(place, &Look::Missing),
             Look::Missing => self.gone(&place.key),
             Look::Refused { why, stamp } => {
                 self.waiting.remove(&place.key);
@@ -300,6 +310,12 @@ impl Ledger {
             }
             look => self.wait(place, &look),
         }
+    }
+
+    /// Some programs save a file by removing it first: so a source file is said to be gone only if it stays so for a moment.
+    fn may_come_back(&self, key: &Key) -> bool {
+        let is_over = |waiting: &Waiting| waiting.is_away_for_good(Instant::now());
+        self.files == Files::Sources && self.offered.contains_key(key) && !self.waiting.get(key).is_some_and(is_over)
     }
 
     fn wait(&mut self, place: &Place, look: &Look) {
@@ -321,7 +337,9 @@ impl Ledger {
             stamp,
         } = contents;
         let last = self.offered.get(&place.key).copied().flatten();
-        let known = last.filter(|last| last.id == id && last.sha256 == sha256 && !last.is_saved_anew(&stamp));
+        // Another file of a patch's name is another patch; a source file is what it says.
+        let is_same = |last: &Offered| last.id == id || self.files == Files::Sources;
+        let known = last.filter(|last| is_same(last) && last.sha256 == sha256 && !last.is_saved_anew(&stamp));
         let offered = Offered {
             id,
             stamp,

@@ -9,11 +9,14 @@ mod forest;
 mod hints;
 mod layout;
 mod ledger;
+mod map;
 mod names;
 mod read;
 mod remote;
+mod roots;
 mod spots;
 mod stamp;
+mod targets;
 mod tree;
 mod waiting;
 mod worker;
@@ -102,7 +105,8 @@ pub enum Event {
     SourcesScanned,
     /// A complete source file: once per content.
     Source(Source),
-    /// A source file that was offered is no longer there: deleted, or renamed.
+    /// A source file that was offered is no longer there: deleted, or renamed. It is said when the file has been away for 30 ms, for some
+    /// programs save a file by removing it first.
     SourceGone {
         /// As it was offered.
         path: PathBuf,
@@ -180,18 +184,17 @@ pub fn start(config: Config, events: UnboundedSender<Event>) -> io::Result<Watch
         ..Rules::PATCHES
     };
     let source_rules = Rules {
-        max_size: Rules::SOURCES.max_size,
-        far_links: true,
-        limit: Rules::SOURCES.limit,
-        ..rules
+        lease: rules.lease,
+        steady_remote: rules.steady_remote,
+        ..Rules::SOURCES
     };
     let (signals, received) = channel();
     let ledger = Ledger::new(Files::Patches, rules, events.clone(), Arc::clone(&halt));
     let sources = Ledger::new(Files::Sources, source_rules, events, Arc::clone(&halt));
     let spots = Spots::new(Eyes::new(signals.clone()), config.poll);
     let tree = Tree::new(root, config.label, spots);
-    let forest = forest(config.sources, &config.skip)?;
-    let worker = Worker::new((tree, ledger), (forest, sources), received, config.sweep);
+    let forest = forest(config.sources, &config.skip, sources)?;
+    let worker = Worker::new((tree, ledger), forest, received, config.sweep);
     let thread = thread::Builder::new()
         .name("watch".to_owned())
         .spawn(move || worker.run())?;
@@ -202,15 +205,15 @@ pub fn start(config: Config, events: UnboundedSender<Event>) -> io::Result<Watch
     })
 }
 
-/// The source trees, with absolute paths. A folder to skip that is not there need not be skipped.
-fn forest(roots: Vec<SourceRoot>, skip: &[PathBuf]) -> io::Result<Forest> {
+/// The source trees, with absolute paths.
+fn forest(roots: Vec<SourceRoot>, skip: &[PathBuf], ledger: Ledger) -> io::Result<Forest> {
     let absolute = |root: SourceRoot| {
         let path = std::path::absolute(&root.path)?;
         Ok(SourceRoot { path, ..root })
     };
     let roots: io::Result<Vec<SourceRoot>> = roots.into_iter().map(absolute).collect();
-    let skip = skip.iter().filter_map(|path| path.canonicalize().ok()).collect();
-    Ok(Forest::new(roots?, skip))
+    let skip: io::Result<Vec<PathBuf>> = skip.iter().map(std::path::absolute).collect();
+    Ok(Forest::new(roots?, skip?, ledger))
 }
 
 impl Watcher {
@@ -232,7 +235,8 @@ impl Watcher {
         self.tell(Signal::Renew(path.to_owned()));
     }
 
-    /// Watches a further source tree, if its folder is not watched already. Its path is absolute.
+    /// Watches a further folder of source files, if it is not watched already: that folder only, not those below it, because it may be somebody's
+    /// home directory. Its path is absolute. Files that are there are offered as in the first scan.
     pub fn add_source(&self, root: SourceRoot) {
         self.tell(Signal::AddSource(root));
     }

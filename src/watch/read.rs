@@ -32,11 +32,13 @@ pub(super) struct Rules {
     pub steady_remote: Duration,
     /// Whether links may lead anywhere, and not only to files in the folder that holds them.
     pub far_links: bool,
+    /// Whether a folder may have any name, and is then no file that ought to be another.
+    pub folders_count: bool,
     /// What `max_size` is, for people.
     pub limit: &'static str,
 }
 
-/// The largest source file that is read, in bytes.
+/// The largest source file that is read, in bytes: far above what anybody writes, and what a machine holds in memory twice without harm.
 const MAX_SOURCE: u64 = 64 << 20;
 
 impl Rules {
@@ -46,6 +48,7 @@ impl Rules {
         lease: true,
         steady_remote: STEADY_LOCAL,
         far_links: false,
+        folders_count: false,
         limit: "the limit for one patch (max_size in the configuration)",
     };
 
@@ -53,6 +56,7 @@ impl Rules {
     pub(super) const SOURCES: Rules = Rules {
         max_size: MAX_SOURCE,
         far_links: true,
+        folders_count: true,
         limit: "the limit for one source file",
         ..Rules::PATCHES
     };
@@ -67,6 +71,14 @@ pub(super) struct Entry {
     pub stamp: Stamp,
     /// Where that file is, with no link at its end.
     target: PathBuf,
+    is_link: bool,
+}
+
+impl Entry {
+    /// Where the file is, with no link in its path, if a link leads to it.
+    pub(super) fn link_target(&self) -> Option<PathBuf> {
+        self.is_link.then(|| self.target.clone())
+    }
 }
 
 /// What one look at a file found.
@@ -107,12 +119,16 @@ pub(super) fn entry(home: &Path, name: &str, rules: &Rules) -> Result<Entry, Loo
     let path = home.join(name);
     let own = fs::symlink_metadata(&path).map_err(|error| unreachable(&error))?;
     let stamp = Stamp::of(&own);
+    if rules.folders_count && own.is_dir() {
+        return Err(Look::Missing);
+    }
     if !own.is_symlink() {
         let target = path;
         return regular(&own, stamp).map(|()| Entry {
             id: stamp.id(),
             stamp,
             target,
+            is_link: false,
         });
     }
     let refused = |why: String| Look::Refused { why, stamp };
@@ -128,11 +144,15 @@ pub(super) fn entry(home: &Path, name: &str, rules: &Rules) -> Result<Entry, Loo
         ));
     }
     let metadata = fs::symlink_metadata(&target).map_err(|error| unreachable(&error))?;
+    if rules.folders_count && metadata.is_dir() {
+        return Err(Look::Missing);
+    }
     regular(&metadata, stamp)?;
     Ok(Entry {
         id: stamp.id(),
         stamp: Stamp::of(&metadata),
         target,
+        is_link: true,
     })
 }
 
@@ -181,6 +201,7 @@ pub fn read_settled(path: &Path, max_size: u64) -> io::Result<Contents> {
         id: stamp.id(),
         stamp,
         target: path.to_owned(),
+        is_link: false,
     };
     let rules = Rules {
         max_size,
@@ -207,7 +228,7 @@ fn regular(metadata: &Metadata, stamp: Stamp) -> Result<(), Look> {
         "is a special file (a pipe, a socket or a device)"
     };
     Err(Look::Refused {
-        why: format!("{what}; a patch is a regular file"),
+        why: format!("{what}, no regular file"),
         stamp,
     })
 }

@@ -1,5 +1,6 @@
 //! Watching single directories, and what is done where that is not possible.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +32,8 @@ pub(super) struct Spots {
     eyes: Eyes,
     /// Never watch, only sweep.
     poll: bool,
-    /// The root lies where other machines write.
-    is_remote: bool,
+    /// What lies where other machines write, by label.
+    remote: BTreeSet<String>,
     /// The limit was met since the last [`try_again`](Self::try_again): no use in asking for each directory.
     is_full: bool,
     /// People know about the limit.
@@ -47,7 +48,7 @@ impl Spots {
         Self {
             eyes,
             poll,
-            is_remote: false,
+            remote: BTreeSet::new(),
             is_full: false,
             is_limit_said: false,
             is_blindness_said: false,
@@ -73,7 +74,7 @@ impl Spots {
 
     /// Whether events cannot be had, or not from everybody who writes.
     pub(super) fn rely_on_sweeps(&self) -> bool {
-        self.poll || self.is_remote || !self.eyes.are_open()
+        self.poll || !self.remote.is_empty() || !self.eyes.are_open()
     }
 
     /// Whether the means of watching failed and may be asked for again.
@@ -101,7 +102,7 @@ impl Spots {
                 if let Some(before) = before {
                     self.unwatch(&before);
                 }
-                let is_watched = self.watch(&path, ledger);
+                let is_watched = self.watch(&path, id, ledger);
                 Spot { path, id, is_watched }
             }
         }
@@ -110,26 +111,29 @@ impl Spots {
     /// Stops watching.
     pub(super) fn unwatch(&mut self, spot: &Spot) {
         if spot.is_watched {
-            self.eyes.unwatch(&spot.path);
+            self.eyes.unwatch(&spot.path, spot.id);
         }
     }
 
     /// Finds out whether other machines write here.
     pub(super) fn check_kind(&mut self, path: &Path, label: &str, ledger: &Ledger) {
         let kind = File::open(path).ok().and_then(|directory| remote::kind(&directory));
-        if let Some(kind) = kind.filter(|_| !self.poll && !self.is_remote) {
+        let Some(kind) = kind else {
+            self.remote.remove(label);
+            return;
+        };
+        if self.remote.insert(label.to_owned()) && !self.poll {
             ledger.notice(format!(
                 "{label} is on {kind}, where others can write without an event: it is swept often as well"
             ));
         }
-        self.is_remote = kind.is_some();
     }
 
-    fn watch(&mut self, path: &Path, ledger: &Ledger) -> bool {
+    fn watch(&mut self, path: &Path, id: (u64, u64), ledger: &Ledger) -> bool {
         if self.poll || self.is_full || !self.eyes.are_open() {
             return false;
         }
-        match self.eyes.watch(path) {
+        match self.eyes.watch(path, id) {
             Ok(()) => true,
             Err(Blind::Limit) => {
                 self.is_full = true;

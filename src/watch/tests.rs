@@ -1,9 +1,11 @@
 //! The doorkeeper on real directories: what is done to the drop folder, and everything that is reported about it.
 
+mod grown;
 mod refusals;
 mod saves;
 mod sources;
 mod trees;
+mod ways;
 
 use std::fs::{self, File};
 use std::io::Write;

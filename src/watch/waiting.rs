@@ -12,6 +12,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// The pause is this part of the time waited so far, so that looking in vain costs little and adds little.
 const PAUSE_PART: u32 = 4;
+/// A source file that is back after this time was saved, not removed. Whoever removes a file to write it anew does so at once.
+const RETURN: Duration = Duration::from_millis(30);
 /// After this time people are told what a file waits for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -21,6 +23,7 @@ enum Cause {
     Empty,
     Writer,
     Steadiness,
+    Return,
     Trouble(String),
 }
 
@@ -35,14 +38,15 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// The state after a look that found the file not ready; `None` if that look was final.
+    /// The state after a look that found the file not ready (or missing, if it may come back); `None` if that look was final.
     pub(super) fn next(before: Option<Self>, look: &Look, now: Instant) -> Option<Self> {
         let (cause, stamp, hold) = match look {
             Look::Empty => (Cause::Empty, None, None),
             Look::Writing => (Cause::Writer, None, None),
             Look::Unsteady { stamp, hold } => (Cause::Steadiness, Some(*stamp), Some(*hold)),
             Look::Trouble(why) => (Cause::Trouble(why.clone()), None, None),
-            Look::Missing | Look::Refused { .. } | Look::Settled(_) => return None,
+            Look::Missing => (Cause::Return, None, Some(RETURN)),
+            Look::Refused { .. } | Look::Settled(_) => return None,
         };
         let before = before.filter(|before| before.cause == cause);
         let due_before = before.as_ref().and_then(|before| before.due);
@@ -84,9 +88,14 @@ impl Waiting {
         self.cause == Cause::Steadiness
     }
 
+    /// Whether it waited for long enough for a file that was not there.
+    pub(super) fn is_away_for_good(&self, now: Instant) -> bool {
+        self.cause == Cause::Return && self.due.is_some_and(|due| due <= now)
+    }
+
     /// What people should know by now; said once.
     pub(super) fn notice(&mut self, display: &str, now: Instant) -> Option<String> {
-        if self.is_noticed || now.duration_since(self.since) < PATIENCE {
+        if self.is_noticed || self.cause == Cause::Return || now.duration_since(self.since) < PATIENCE {
             return None;
         }
         self.is_noticed = true;
@@ -95,7 +104,7 @@ impl Waiting {
             Cause::Writer => {
                 format!("{display} is open for writing: waiting until its writer closes it")
             }
-            Cause::Steadiness => {
+            Cause::Steadiness | Cause::Return => {
                 format!("{display} keeps changing: waiting until it stays the same for a moment")
             }
             Cause::Trouble(why) => format!("{display} cannot be read yet ({why}): trying again"),
@@ -105,7 +114,7 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_PAUSE, PATIENCE, SHORTEST_PAUSE, Waiting};
+    use super::{LONGEST_PAUSE, PATIENCE, RETURN, SHORTEST_PAUSE, Waiting};
     use crate::watch::read::Look;
     use crate::watch::stamp::Stamp;
     use std::time::{Duration, Instant};
@@ -143,6 +152,17 @@ mod tests {
                 .notice("x", start + PATIENCE)
                 .is_some_and(|text| text.contains("is empty"))
         );
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_waited_for_once() {
+        let start = Instant::now();
+        let waiting = Waiting::next(None, &Look::Missing, start).expect("waits");
+        let early = start + RETURN / 2;
+        let waiting = Waiting::next(Some(waiting), &Look::Missing, early).expect("waits");
+        assert!(!waiting.is_away_for_good(early));
+        assert_eq!(waiting.due(), Some(start + RETURN));
+        assert!(waiting.is_away_for_good(start + RETURN));
     }
 
     #[test]

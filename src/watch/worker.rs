@@ -24,6 +24,8 @@ const REST_AFTER_SWEEP: u32 = 10;
 const REST_AFTER_SOURCES: u32 = 100;
 /// The first scan ends after this time even if some file keeps changing.
 const FIRST_SCAN_LIMIT: Duration = Duration::from_secs(2);
+/// For so long the source trees may keep a patch waiting, and one file more.
+const SLICE: Duration = Duration::from_millis(2);
 /// So many signals are gathered at most before they are acted upon.
 const BATCH: usize = 10_000;
 
@@ -34,12 +36,33 @@ struct Todo {
     root: Option<Hint>,
     entries: BTreeMap<OsString, Hint>,
     files: BTreeMap<(String, OsString), Hint>,
-    /// Names in folders of the source trees.
-    sources: BTreeMap<(PathBuf, OsString), Hint>,
-    /// A source tree's root may be another one.
-    source_roots: bool,
     forget: Vec<PathBuf>,
     stop: bool,
+}
+
+/// The sweep over the source trees, which is done piece by piece.
+struct Round {
+    is_on: bool,
+    /// When it began to be due.
+    next: Instant,
+    /// The work so far.
+    took: Duration,
+    /// The first has found all that was there.
+    is_first_over: bool,
+    /// That was said.
+    is_told: bool,
+}
+
+impl Round {
+    fn new(next: Instant) -> Self {
+        Self {
+            is_on: false,
+            next,
+            took: Duration::ZERO,
+            is_first_over: false,
+            is_told: false,
+        }
+    }
 }
 
 /// The thread's state.
@@ -47,20 +70,18 @@ pub(super) struct Worker {
     tree: Tree,
     ledger: Ledger,
     forest: Forest,
-    sources: Ledger,
+    source_round: Round,
     signals: Receiver<Signal>,
     sweep: Duration,
     next_sweep: Instant,
     next_blind_look: Instant,
-    next_source_sweep: Instant,
-    has_scanned_sources: bool,
 }
 
 impl Worker {
     /// Ready to [`run`](Self::run).
     pub(super) fn new(
         (tree, ledger): (Tree, Ledger),
-        (forest, sources): (Forest, Ledger),
+        forest: Forest,
         signals: Receiver<Signal>,
         sweep: Duration,
     ) -> Self {
@@ -69,13 +90,11 @@ impl Worker {
             tree,
             ledger,
             forest,
-            sources,
+            source_round: Round::new(now),
             signals,
             sweep: sweep.clamp(SHORTEST_SWEEP, LONGEST_SWEEP),
             next_sweep: now,
             next_blind_look: now,
-            next_source_sweep: now,
-            has_scanned_sources: false,
         }
     }
 
@@ -99,40 +118,63 @@ impl Worker {
             self.act(todo);
             self.look_at_due_files();
             self.sweep_if_due();
-            if !self.forest.is_empty() && Instant::now() >= self.next_source_sweep {
-                self.sweep_sources();
+            if !self.forest.is_empty() {
+                self.work_on_sources(first_scan_end);
             }
         }
     }
 
-    /// Looks at every source file. A tree may be large, and events tell nearly all: so this takes a hundredth of the time at most.
-    fn sweep_sources(&mut self) {
+    /// Does a little of what is to be done in the source trees. A tree may be large, and events tell nearly all: so looking at every file takes a
+    /// hundredth of the time at most.
+    fn work_on_sources(&mut self, first_scan_end: Instant) {
+        let Self {
+            forest,
+            tree,
+            source_round: round,
+            ..
+        } = self;
         let start = Instant::now();
-        let hint = if self.has_scanned_sources {
-            Hint::Sweep
-        } else {
-            Hint::Scan
-        };
-        self.forest.reconcile(&mut self.tree.spots, &mut self.sources, hint);
-        let is_blind = self.forest.has_blind_spots() || self.tree.spots.rely_on_sweeps();
-        let pause = if is_blind {
-            self.sweep.min(POLL_SWEEP)
-        } else {
-            self.sweep
-        };
-        let rest = if is_blind { REST_AFTER_SWEEP } else { REST_AFTER_SOURCES };
-        self.next_source_sweep = Instant::now() + pause.max(start.elapsed() * rest);
-        if !std::mem::replace(&mut self.has_scanned_sources, true) {
-            self.sources.sources_scanned();
+        if forest.take_way_lost() {
+            round.next = start;
         }
+        if !round.is_on && start >= round.next {
+            (round.is_on, round.took) = (true, Duration::ZERO);
+            forest.look_for_roots(&mut tree.spots, Hint::Sweep);
+        }
+        forest.work(&mut tree.spots, SLICE);
+        round.took += start.elapsed();
+        if round.is_on && forest.is_idle() {
+            let is_blind = forest.has_blind_spots() || tree.spots.rely_on_sweeps();
+            let pause = if is_blind {
+                self.sweep.min(POLL_SWEEP)
+            } else {
+                self.sweep
+            };
+            let rest = if is_blind { REST_AFTER_SWEEP } else { REST_AFTER_SOURCES };
+            (round.is_on, round.is_first_over) = (false, true);
+            round.next = Instant::now() + pause.max(round.took * rest);
+        }
+        let ledger = forest.ledger();
+        if round.is_first_over && !round.is_told && (!ledger.is_steadying() || start >= first_scan_end) {
+            round.is_told = true;
+            ledger.sources_scanned();
+        }
+    }
+
+    /// When there is something to do in the source trees.
+    fn source_date(&mut self) -> Instant {
+        if self.source_round.is_on || !self.forest.is_idle() {
+            return Instant::now();
+        }
+        let next = self.source_round.next;
+        self.forest.ledger().due().map_or(next, |due| due.min(next))
     }
 
     /// Waits for a signal or the next date, and takes all signals that are there.
     fn gather(&mut self) -> Todo {
         let mut todo = Todo::default();
-        let first = self
-            .signals
-            .recv_timeout(self.next_date().saturating_duration_since(Instant::now()));
+        let pause = self.next_date().saturating_duration_since(Instant::now());
+        let first = self.signals.recv_timeout(pause);
         match first {
             Ok(signal) => self.note(signal, &mut todo),
             Err(RecvTimeoutError::Timeout) => return todo,
@@ -144,10 +186,10 @@ impl Worker {
         todo
     }
 
-    fn next_date(&self) -> Instant {
+    fn next_date(&mut self) -> Instant {
         let blind_look = self.tree.layout.has_blind_spots().then_some(self.next_blind_look);
-        let sources = (!self.forest.is_empty()).then_some(self.next_source_sweep);
-        [blind_look, self.ledger.due(), self.sources.due(), sources]
+        let sources = (!self.forest.is_empty()).then(|| self.source_date());
+        [blind_look, self.ledger.due(), sources]
             .into_iter()
             .flatten()
             .fold(self.next_sweep, Instant::min)
@@ -168,9 +210,9 @@ impl Worker {
                 if let Some(key) = layout::key(&path) {
                     self.ledger.renew(&key);
                 }
-                self.sources.renew_at(&path);
+                self.forest.renew(&path);
             }
-            Signal::AddSource(root) => todo.source_roots |= self.forest.add(root),
+            Signal::AddSource(root) => self.forest.add(&mut self.tree.spots, root),
             Signal::Stop => todo.stop = true,
         }
     }
@@ -179,13 +221,8 @@ impl Worker {
         let touched = self.tree.layout.locate(path);
         if hint == Hint::Left {
             self.tree.left(path);
-            self.forest.left(&mut self.tree.spots, &mut self.sources, path);
         }
-        let (source, is_root) = self.forest.locate(path);
-        todo.source_roots |= is_root;
-        if let Some(source) = source {
-            raise(&mut todo.sources, source, hint);
-        }
+        self.forest.touched(&mut self.tree.spots, path, hint);
         match touched {
             Touched::Nothing => {}
             Touched::Root if hint == Hint::Attributes && !self.tree.layout.has_blind_spots() => {}
@@ -211,11 +248,7 @@ impl Worker {
 
     fn act(&mut self, todo: Todo) {
         let Self {
-            tree,
-            ledger,
-            forest,
-            sources,
-            ..
+            tree, ledger, forest, ..
         } = self;
         for path in &todo.forget {
             if let Some(key) = layout::key(path) {
@@ -229,7 +262,7 @@ impl Worker {
             tree.spots.begin(ledger);
             forest.forget_watches();
             tree.reconcile(ledger, Hint::Scan);
-            return forest.reconcile(&mut tree.spots, sources, Hint::Scan);
+            return forest.look_for_roots(&mut tree.spots, Hint::Scan);
         }
         if let Some(hint) = todo.root {
             tree.reconcile(ledger, hint);
@@ -243,22 +276,11 @@ impl Worker {
             }
             tree.look(ledger, service, name, *hint);
         }
-        if todo.source_roots {
-            forest.reconcile(&mut tree.spots, sources, Hint::Appeared);
-        }
-        for ((home, name), hint) in &todo.sources {
-            forest.visit(&mut tree.spots, sources, home, name, *hint);
-        }
     }
 
     fn look_at_due_files(&mut self) {
         for (service, name) in self.ledger.due_now() {
             self.tree.look(&mut self.ledger, &service, name.as_ref(), Hint::Timer);
-        }
-        for (home, name) in self.sources.due_now() {
-            let spots = &mut self.tree.spots;
-            self.forest
-                .visit(spots, &mut self.sources, home.as_ref(), name.as_ref(), Hint::Timer);
         }
     }
 
@@ -269,6 +291,7 @@ impl Worker {
                 self.tree.forget_watches();
                 self.forest.forget_watches();
                 self.tree.spots.begin(&self.ledger);
+                self.source_round.next = start;
             }
             self.tree.reconcile(&mut self.ledger, Hint::Sweep);
         } else if start >= self.next_blind_look && self.tree.layout.has_blind_spots() {

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 
+use super::compact::BACK;
 use super::exchange::{Exchange, Tables, Written, scope};
 use super::joins::Maker;
 use super::slots::push_literal;
@@ -37,6 +38,18 @@ pub fn roll_back(context: &Context, order: &Rollback) -> InstanceReport {
         let undo = context.applied.undo.borrow();
         order.ids.iter().copied().filter(|id| undo.contains_key(id)).collect()
     };
+    let settled = order
+        .ids
+        .iter()
+        .find(|id| context.applied.settled.borrow().contains(id));
+    if let Some(id) = settled {
+        return InstanceReport {
+            error: Some(format!(
+                "patch {id} is too far back: the last {BACK} saves can be taken back"
+            )),
+            ..InstanceReport::new(context.handle().0, Status::Rejected)
+        };
+    }
     if live.is_empty() {
         return report;
     }

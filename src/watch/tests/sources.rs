@@ -30,14 +30,14 @@ fn grove_of(roots: &[&str], fill: &[(&str, &str)]) -> Bench {
     bench
 }
 
-fn write(bench: &Bench, path: &str, text: &str) {
+pub(super) fn write(bench: &Bench, path: &str, text: &str) {
     let path = bench.beside(path);
     fs::create_dir_all(path.parent().expect("in a folder")).expect("made");
     fs::write(path, text).expect("written");
 }
 
 /// Waits for these lines, in any order, each once; others fail.
-fn expect_all<'a>(bench: &mut Bench, lines: impl IntoIterator<Item = &'a str>) {
+pub(super) fn expect_all<'a>(bench: &mut Bench, lines: impl IntoIterator<Item = &'a str>) {
     let mut missing: BTreeSet<String> = lines.into_iter().map(str::to_owned).collect();
     while !missing.is_empty() {
         let line = bench.next_but_notices();
@@ -48,7 +48,7 @@ fn expect_all<'a>(bench: &mut Bench, lines: impl IntoIterator<Item = &'a str>) {
     }
 }
 
-fn ready(fill: &[(&str, &str)]) -> Bench {
+pub(super) fn ready(fill: &[(&str, &str)]) -> Bench {
     let mut bench = grove(fill);
     loop {
         if bench.next() == "sources scanned" {

@@ -1,5 +1,6 @@
 //! Dev mode without a terminal: saved sources are live in whoever has loaded them, state kept, and what is said of it.
 
+mod all_day;
 mod keys;
 
 use std::fs;

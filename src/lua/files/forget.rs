@@ -1,0 +1,81 @@
+//! Forgetting texts of which nothing lives any more: versions of a file that was saved many times.
+
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "raw Lua API, see the rules in the module documentation of `lua`"
+)]
+
+use mlua::ffi::{self, lua_State};
+use rustc_hash::FxHashSet;
+
+use super::{Files, Kind, Origin};
+use crate::lua::layout::Proto;
+use crate::lua::values::{self, Slot};
+
+impl Files {
+    /// The newer versions of files, and what was run for them, but for those that run now: which of them are needed is for others to say.
+    pub fn past_versions(&self) -> FxHashSet<usize> {
+        let is_current = |number: &usize| self.versions.values().any(|versions| versions.last() == Some(number));
+        let numbered = self.list.iter().enumerate();
+        numbered
+            .filter(|(number, file)| match file.kind {
+                Kind::Revision { .. } => !is_current(number),
+                Kind::Program { revision, .. } => !is_current(&revision),
+                Kind::Script { .. } | Kind::Patch { .. } | Kind::Forgotten => false,
+            })
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// The text that a prototype is of.
+    pub fn text_of_proto(&self, proto: Proto) -> Option<usize> {
+        self.origins.get(&proto).map(|origin| origin.file)
+    }
+
+    /// Forgets what the functions of one text stand for.
+    pub fn stand_down(&mut self, file: usize) {
+        self.stands_for.retain(|new, _| new.file != file);
+    }
+
+    /// Forgets texts and all of their functions. None of these lives, and nothing that is kept mentions them.
+    ///
+    /// # Safety
+    /// `l` is live, inside a protected call.
+    pub unsafe fn forget(&mut self, l: *mut lua_State, texts: &FxHashSet<usize>) {
+        let is_gone = |origin: &Origin| texts.contains(&origin.file);
+        for text in texts {
+            self.let_go(l, *text);
+        }
+        self.origins.retain(|_, origin| !is_gone(origin));
+        self.made.retain(|origin, _| !is_gone(origin));
+        self.stands_for.retain(|new, old| !is_gone(new) && !is_gone(old));
+        self.outdated.retain(|old, now| !is_gone(old) && !is_gone(now));
+        self.alike.retain(|origin, _| !is_gone(origin));
+        for class in &mut self.classes {
+            class.retain(|origin| !is_gone(origin));
+        }
+        for versions in self.versions.values_mut() {
+            versions.retain(|version| !texts.contains(version));
+        }
+    }
+
+    /// Lets the collector have a text's functions, and the process its chunk.
+    unsafe fn let_go(&mut self, l: *mut lua_State, text: usize) {
+        values::slot(l, Slot::Mains);
+        for place in self.places.remove(&text).unwrap_or_default() {
+            ffi::lua_pushnil(l);
+            ffi::lua_rawseti(l, -2, place);
+        }
+        values::slot(l, Slot::Kept);
+        ffi::lua_pushnil(l);
+        ffi::lua_rawseti(l, -2, text as i64);
+        ffi::lua_pop(l, 2);
+        self.mains.remove(&text);
+        self.unindexed.retain(|(_, number)| *number != text);
+        // Numbers stay what they are: in the place of a text that is gone stands one that is there anyway.
+        let some = self.list[0].chunk.clone();
+        let file = &mut self.list[text];
+        file.chunk = some;
+        file.kind = Kind::Forgotten;
+    }
+}
