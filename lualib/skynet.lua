@@ -253,6 +253,11 @@ function skynet.init_service(start)
     end
 end
 
+-- Where the start function is, while it runs.
+function hooks.start_place()
+    return start_thread and traceback(start_thread)
+end
+
 function skynet.start(start)
     core.has_start = true
     core.starting()

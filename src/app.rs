@@ -253,6 +253,7 @@ fn post_room(config: &Config, options: &Run) -> hotfix::office::Config {
         dev: options.dev.then(|| dev::source_roots(config)),
         time_limit: config.hotfix.time_limit,
         in_flight_wait: config.hotfix.in_flight_wait,
+        restart_limit: config.hotfix.restart_limit,
     }
 }
 
@@ -266,6 +267,7 @@ fn workshop(config: &Config) -> lua::host::Config {
         env: config.env.clone(),
         time_limit: config.hotfix.time_limit,
         in_flight_wait: config.hotfix.in_flight_wait,
+        restart_limit: config.hotfix.restart_limit,
         memory_limit: bytes(config.hotfix.memory_limit),
         snapshot_limit: bytes(config.hotfix.snapshot_limit),
     }

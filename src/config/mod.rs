@@ -90,6 +90,8 @@ pub struct Hotfix {
     pub max_size: u64,
     /// How long a patch waits for a dangerous suspended body to end; may be zero.
     pub in_flight_wait: Duration,
+    /// How long a service that is restarted in place may take to start.
+    pub restart_limit: Duration,
     /// The largest Lua heap that is snapshotted for undo (bytes).
     pub snapshot_limit: u64,
     /// How long the patch's own code may run in one instance.
@@ -181,6 +183,7 @@ impl Config {
                 replay: true,
                 max_size: 1024 * 1024,
                 in_flight_wait: Duration::from_secs(2),
+                restart_limit: Duration::from_secs(30),
                 snapshot_limit: 32 * 1024 * 1024,
                 time_limit: Duration::from_secs(1),
                 memory_limit: 64 * 1024 * 1024,

@@ -91,6 +91,7 @@ fn hotfix(document: &mut Document<'_>, config: &mut Config) {
     section.take("replay", &mut hotfix.replay, value::boolean);
     section.take("max_size", &mut hotfix.max_size, value::size(MAX_PATCH_SIZE));
     section.take("in_flight_wait", &mut hotfix.in_flight_wait, value::duration);
+    section.take("restart_limit", &mut hotfix.restart_limit, value::time_limit);
     section.take("snapshot_limit", &mut hotfix.snapshot_limit, value::size(u64::MAX));
     section.take("time_limit", &mut hotfix.time_limit, value::time_limit);
     section.take("memory_limit", &mut hotfix.memory_limit, value::size(u64::MAX));

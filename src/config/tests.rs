@@ -44,7 +44,7 @@ fn the_shipped_file_shows_the_defaults() {
     let keys = keys.iter().filter(|line| !line.starts_with('#'));
     let uncommented: Vec<_> = keys.clone().filter(|line| !line.contains(" # ")).collect();
     assert_eq!(uncommented, Vec::<&&str>::new());
-    assert_eq!(keys.count(), 21);
+    assert_eq!(keys.count(), 22);
 }
 
 #[test]
@@ -73,6 +73,7 @@ fn every_key_is_read() {
         replay = false
         max_size = "2.5 KiB"
         in_flight_wait = "0s"
+        restart_limit = "2m"
         snapshot_limit = "1GB"
         time_limit = "1m 30s"
         memory_limit = "1000"
@@ -99,6 +100,7 @@ fn every_key_is_read() {
     assert!(!config.hotfix.replay && config.hotfix.poll);
     assert_eq!(config.hotfix.max_size, 2560);
     assert_eq!(config.hotfix.in_flight_wait, Duration::ZERO);
+    assert_eq!(config.hotfix.restart_limit, Duration::from_secs(120));
     assert_eq!(config.hotfix.snapshot_limit, 1_000_000_000);
     assert_eq!(config.hotfix.time_limit, Duration::from_secs(90));
     assert_eq!(config.hotfix.memory_limit, 1000);

@@ -51,6 +51,8 @@ pub struct Config {
     pub time_limit: Duration,
     /// How long a patch may wait in an instance for a suspended old body.
     pub in_flight_wait: Duration,
+    /// How long a service that is restarted in place may take to start.
+    pub restart_limit: Duration,
 }
 
 /// How many words of progress a slow listener may miss.
@@ -208,6 +210,7 @@ impl Office {
         Limits {
             time_limit: self.config.time_limit,
             in_flight_wait: self.config.in_flight_wait,
+            restart_limit: self.config.restart_limit,
         }
     }
 

@@ -7,13 +7,18 @@ use std::time::Instant;
 
 use tracing::warn;
 
+use crate::actor::address::Handle;
+use crate::hotfix::answers;
 use crate::hotfix::office::Office;
 use crate::hotfix::record::{self, Event, EventKind, Outcome, Subject};
-use crate::hotfix::round::Round;
+use crate::hotfix::round::{Answers, Round};
 use crate::hotfix::told::Told;
 use crate::patch::order::Order;
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery, count};
+
+/// How many instances that have not begun anew are listed one by one.
+const LISTED: usize = 20;
 
 impl Office {
     /// Restarts every instance of a service (its folder name) in place. Those that cannot go on as they were.
@@ -37,11 +42,21 @@ impl Office {
             noun: "restart",
             pending: "it will restart before its next message",
         };
-        let reports = round.ask(&instances, &HashSet::new()).await.reports;
+        let Answers { reports, lost, late } = round.ask(&instances, &HashSet::new()).await;
         let ms = began.elapsed().as_secs_f64() * 1e3;
-        let line = format!("{}, {ms:.1} ms (by {by})", summary(&reports));
-        let report = format!("[hotfix] {service} {line}\n{}", details(&reports));
+        let answered = Answered {
+            reports: &reports,
+            lost: &lost,
+        };
+        let line = format!("{}, {ms:.1} ms (by {by})", answered.summary());
+        let report = format!("[hotfix] {service} {line}\n{}", answered.details());
         self.log(&report, "");
+        if !lost.is_empty() {
+            answers::tell_late(late, service.to_owned(), |reports| {
+                let lost = HashSet::new();
+                Answered { reports, lost: &lost }.summary()
+            });
+        }
         let event = Event {
             kind: EventKind::Restarted,
             subject: Subject::Service(service.to_owned()),
@@ -49,6 +64,7 @@ impl Office {
             reason: None,
             outcome: Outcome {
                 ms: Some(ms),
+                error: answered.error(),
                 instances: reports.iter().map(record::Instance::from).collect(),
                 ..Outcome::default()
             },
@@ -68,49 +84,98 @@ fn is_renewed(report: &InstanceReport) -> bool {
     report.status == Status::Applied
 }
 
-fn summary(reports: &[InstanceReport]) -> String {
-    let renewed = reports.iter().filter(|report| is_renewed(report)).count();
-    if renewed == 0 {
-        let why = reports
-            .iter()
-            .find_map(|report| report.error.as_deref())
-            .unwrap_or("unknown reason");
-        return format!("not restarted, it runs on as before: {why}");
-    }
-    let with_state = reports
-        .iter()
-        .filter(|report| is_renewed(report) && report.notes.is_empty())
-        .count();
-    let state = match with_state {
-        0 => "without state".to_owned(),
-        all if all == renewed => "with state".to_owned(),
-        some => format!("{some} with state"),
-    };
-    format!(
-        "restarted in place: {renewed} of {}, {state}",
-        count(reports.len(), "instance")
-    )
+/// What the instances said.
+struct Answered<'a> {
+    reports: &'a [InstanceReport],
+    /// The handles of those that live and have not answered: they will restart.
+    lost: &'a HashSet<u32>,
 }
 
-/// Instances that run on as before, a traceback, and why there is no state.
-fn details(reports: &[InstanceReport]) -> String {
-    let delivery = Delivery {
-        deed: Deed::Check,
-        reports,
-    };
-    let mut out = String::new();
-    if reports.iter().any(is_renewed) {
-        for report in reports.iter().filter(|report| !is_renewed(report)) {
-            let why = report.error.as_deref().unwrap_or("unknown reason");
-            // Writing into a String cannot fail.
-            let _ = writeln!(out, "  :{:08x} runs on as before: {why}", report.handle);
+impl Answered<'_> {
+    fn renewed(&self) -> usize {
+        self.reports.iter().filter(|report| is_renewed(report)).count()
+    }
+
+    /// Why none of them has begun anew, if none has.
+    fn error(&self) -> Option<String> {
+        let first = self.reports.iter().filter(|_| self.renewed() == 0);
+        first.filter_map(|report| report.error.clone()).next()
+    }
+
+    fn summary(&self) -> String {
+        let renewed = self.renewed();
+        let first = self.reports.iter().filter(|_| renewed == 0);
+        // What failed says more than who was not reached.
+        if let Some(first) = first.min_by_key(|report| report.status == Status::TimedOut) {
+            return self.fate(first);
+        }
+        let with_state = self
+            .reports
+            .iter()
+            .filter(|report| is_renewed(report) && report.notes.is_empty())
+            .count();
+        let state = match with_state {
+            0 => "without state".to_owned(),
+            all if all == renewed => "with state".to_owned(),
+            some => format!("{some} with state"),
+        };
+        format!(
+            "restarted in place: {renewed} of {}, {state}",
+            count(self.reports.len(), "instance")
+        )
+    }
+
+    /// What became of an instance that has not begun anew.
+    fn fate(&self, report: &InstanceReport) -> String {
+        let why = report.error.as_deref().unwrap_or("unknown reason");
+        match report.status {
+            Status::TimedOut if self.lost.contains(&report.handle) => format!("not restarted yet: {why}"),
+            Status::TimedOut => format!("not restarted: {why}"),
+            _ => format!("not restarted, it runs on as before: {why}"),
         }
     }
-    if let Some(traceback) = reports.iter().find_map(|report| report.traceback.as_deref()) {
-        let _ = writeln!(out, "stack traceback:\n{traceback}");
+
+    /// The instances that have not begun anew (those with the reason of the summary are not repeated), each traceback once, and why there is no
+    /// state.
+    fn details(&self) -> String {
+        let mut out = String::new();
+        let mut traced: HashSet<&str> = HashSet::new();
+        let trace = |out: &mut String, report: &InstanceReport| {
+            if let Some(traceback) = report.traceback.as_deref() {
+                // Writing into a String cannot fail.
+                let _ = writeln!(out, "stack traceback:\n{traceback}");
+            }
+        };
+        let said = self.summary();
+        let (same, others): (Vec<_>, Vec<_>) = self
+            .reports
+            .iter()
+            .filter(|report| !is_renewed(report))
+            .partition(|report| self.fate(report) == said);
+        if let Some(first) = same.first() {
+            trace(&mut out, first);
+            traced.extend(first.traceback.as_deref());
+        }
+        for report in others.iter().take(LISTED) {
+            let _ = writeln!(out, "  {} {}", Handle(report.handle), self.fate(report));
+            if report
+                .traceback
+                .as_deref()
+                .is_some_and(|traceback| traced.insert(traceback))
+            {
+                trace(&mut out, report);
+            }
+        }
+        if others.len() > LISTED {
+            let _ = writeln!(out, "  and {} more", others.len() - LISTED);
+        }
+        let delivery = Delivery {
+            deed: Deed::Check,
+            reports: self.reports,
+        };
+        for note in delivery.notes() {
+            let _ = writeln!(out, "  {note}");
+        }
+        out
     }
-    for note in delivery.notes() {
-        let _ = writeln!(out, "  {note}");
-    }
-    out
 }

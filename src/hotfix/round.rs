@@ -12,7 +12,7 @@ use tracing::info;
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::actor::node::Node;
-use crate::patch::order::{Order, Progress, Reply, START_LIMIT, Stage};
+use crate::patch::order::{Order, Progress, Reply, Stage};
 use crate::patch::outcome::{InstanceReport, Status};
 
 /// How long an instance may take to come to an order before the others are told without it.
@@ -31,6 +31,8 @@ pub(super) struct Limits {
     pub time_limit: Duration,
     /// Waiting for a suspended old body.
     pub in_flight_wait: Duration,
+    /// Starting anew in place.
+    pub restart_limit: Duration,
 }
 
 /// One order, and how it is spoken of.
@@ -233,7 +235,7 @@ impl Errand<'_> {
             Stage::Working(since) => beyond(since, OWN_WORK).map(Trouble::Stuck),
             Stage::Running(since) => beyond(since, limits.time_limit.max(QUIET - MARGIN)).map(Trouble::Stuck),
             Stage::Waiting(since) => beyond(since, limits.in_flight_wait).map(Trouble::Waits),
-            Stage::Starting(since) => beyond(since, START_LIMIT).map(Trouble::Starts),
+            Stage::Starting(since) => beyond(since, limits.restart_limit).map(Trouble::Starts),
             Stage::Queued if self.posted.elapsed() < QUIET => None,
             // An order overtakes every message, so this is one that it was in when the order came.
             Stage::Queued if self.instance.is_running() => Some(Trouble::Busy),

@@ -106,12 +106,18 @@ pub struct Context {
     pub progress: RefCell<Option<Arc<Progress>>>,
     /// The standing patches were looked at.
     pub caught_up: Cell<bool>,
-    /// Sessions after the first number and up to the second were given out by another VM in this place.
-    pub foreign: Cell<(u32, u32)>,
+    /// Sessions that other VMs in this place gave out: after the first number and up to the second.
+    pub foreign: RefCell<Vec<(u32, u32)>>,
     /// It takes the place of another VM, which goes on if this one does not start.
     pub on_probation: Cell<bool>,
     /// The packed state of that one, until it is taken.
     pub state: RefCell<Option<Box<[u8]>>>,
+    /// What it launched meanwhile.
+    pub launched: RefCell<Vec<Handle>>,
+    /// When what runs has to end, see [`crate::lua::overdue`].
+    pub deadline: Cell<Option<Instant>>,
+    /// Where it was then, as a traceback, if it had not ended.
+    pub overdue: RefCell<Option<String>>,
     text: UnsafeCell<String>,
 }
 
@@ -171,9 +177,12 @@ impl Context {
             applied: Applied::default(),
             progress: RefCell::default(),
             caught_up: Cell::new(false),
-            foreign: Cell::default(),
+            foreign: RefCell::default(),
             on_probation: Cell::new(false),
             state: RefCell::new(None),
+            launched: RefCell::default(),
+            deadline: Cell::new(None),
+            overdue: RefCell::new(None),
             text: UnsafeCell::default(),
         }
     }

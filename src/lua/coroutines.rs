@@ -71,10 +71,12 @@ pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_Stat
                 }
                 return;
             }
-            ffi::lua_pushstring(
-                l,
-                c"attempt to yield from a coroutine of the service (skynet.sleep or skynet.wait waits)".as_ptr(),
-            );
+            let why = if context.overdue.borrow().is_some() {
+                c"its time is up (hotfix.restart_limit)"
+            } else {
+                c"attempt to yield from a coroutine of the service (skynet.sleep or skynet.wait waits)"
+            };
+            ffi::lua_pushstring(l, why.as_ptr());
             fail(l, context, thread, request);
         }
         ffi::LUA_OK => {
@@ -96,7 +98,7 @@ pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_Stat
 /// Keeps a coroutine that has ended for the next use, or lets it go.
 unsafe fn retire(l: *mut lua_State, context: &Context, thread: *mut lua_State, clean: bool) {
     if clean && context.idle.borrow().len() < POOL {
-        if ffi::lua_gethook(thread).is_some() {
+        if context.deadline.get().is_none() && ffi::lua_gethook(thread).is_some() {
             ffi::lua_sethook(thread, None, 0, 0);
         }
         context.idle.borrow_mut().push(thread);

@@ -34,6 +34,8 @@ pub struct Config {
     pub time_limit: Duration,
     /// How long a patch may wait for a suspended old body that it would break.
     pub in_flight_wait: Duration,
+    /// How long a service that is restarted in place may take to start, and to hand its state over.
+    pub restart_limit: Duration,
     /// How much memory it may take, in bytes.
     pub memory_limit: usize,
     /// Up to how much Lua heap a snapshot is taken for undoing it, in bytes.

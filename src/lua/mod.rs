@@ -28,6 +28,7 @@ pub mod layout;
 pub mod library;
 pub mod memory;
 pub mod outgoing;
+pub mod overdue;
 pub mod parent;
 pub mod plans;
 pub mod restart;

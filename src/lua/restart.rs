@@ -12,28 +12,32 @@ use std::time::Instant;
 
 use mlua::ffi;
 use parking_lot::Mutex;
+use tracing::info;
 
 use crate::actor::address::Handle;
 use crate::actor::message::{Message, kind};
 use crate::lua::apply::step::protected;
 use crate::lua::codec;
 use crate::lua::context::Context;
+use crate::lua::overdue;
 use crate::lua::parent::Parent;
 use crate::lua::values::{self, Slot};
 use crate::lua::vm;
-use crate::patch::order::{Progress, Reply, START_LIMIT};
+use crate::patch::order::{Progress, Reply};
 use crate::patch::outcome::{InstanceReport, Status};
 
 /// A restart that is under way.
 pub struct Restart {
     /// The VM that ran before.
     pub old: Box<Context>,
-    /// Answers for the old VM: it gets them if it goes on.
-    answers: VecDeque<Message>,
-    /// Requests that the new VM cannot take yet.
-    requests: VecDeque<Message>,
+    /// What has come meanwhile and is not part of the start, in the order in which it came: the VM that goes on gets it.
+    held: VecDeque<Message>,
     reply: Reply,
     began: Instant,
+    /// When the start has to be over.
+    deadline: Instant,
+    /// The last session that the old VM gave out.
+    last: u32,
     had_state: bool,
     /// How the start function ended.
     outcome: Arc<Mutex<Option<Result<(), String>>>>,
@@ -50,8 +54,13 @@ impl Restart {
         progress: &Progress,
     ) -> Result<(Restart, Box<Context>), Box<Context>> {
         let began = Instant::now();
+        let limit = old.host.config.restart_limit;
         // SAFETY: the VM is open and idle between two messages.
-        let state = match unsafe { save(&old) } {
+        let state = match unsafe { save(&old, began + limit) } {
+            Ok(_) if old.ending.get() => {
+                reply(failed(&old, began, "hotfix.save has ended the service (skynet.exit)"));
+                return Err(old);
+            }
             Ok(state) => state,
             Err(why) => {
                 reply(failed(&old, began, &format!("hotfix.save: {why}")));
@@ -69,65 +78,71 @@ impl Restart {
         let new = Box::new(Context::new(old.host.clone(), old.instance.clone(), Some(parent)));
         new.on_probation.set(true);
         // What the old VM still waits for is never taken for an answer to the new one.
-        new.session.set(old.session.get());
-        new.foreign.set((0, old.session.get()));
+        let last = old.session.get();
+        new.session.set(last);
+        new.foreign.borrow_mut().push((0, last));
         let had_state = state.is_some();
         *new.state.borrow_mut() = state;
         // SAFETY: the context is boxed, and closed before it is dropped.
         if let Err(why) = unsafe { vm::open(&new) } {
+            close(&new);
             reply(failed(&old, began, &why));
             return Err(old);
         }
         progress.start();
-        let node = &old.host.node;
-        node.set_timer(
-            START_LIMIT.as_millis() as u64 / 10 + 1,
-            old.handle(),
-            new.next_session(),
-        );
+        let deadline = Instant::now() + limit;
+        // SAFETY: the VM is open and idle.
+        unsafe { overdue::watch(&new, deadline) };
+        // The timer's own message finds nobody who waits for it; that it comes is what matters.
+        let centiseconds = limit.as_millis().div_ceil(10) as u64 + 1;
+        old.host.node.set_timer(centiseconds, old.handle(), new.next_session());
         let restart = Restart {
             old,
-            answers: VecDeque::new(),
-            requests: VecDeque::new(),
+            held: VecDeque::new(),
             reply,
             began,
+            deadline,
+            last,
             had_state,
             outcome,
         };
         Ok((restart, new))
     }
 
-    /// Keeps a message that the new VM is not to get (yet); gives it back if it is.
+    /// Keeps a message that is not part of the start; gives it back if it is: an answer that the new VM waits for, a request of its own or of a
+    /// service that it has launched. All others wait: before the start is over nobody knows which of the two VMs has to count them.
     pub fn hold(&mut self, new: &Context, message: Message) -> Option<Message> {
-        // SAFETY: the VM is open and idle between two messages.
-        let is_taken = unsafe { takes(new, &message) };
-        match message.kind {
-            _ if is_taken && self.requests.is_empty() => return Some(message),
-            kind::RESPONSE | kind::ERROR if is_taken => return Some(message),
-            kind::RESPONSE | kind::ERROR => self.answers.push_back(message),
-            _ => self.requests.push_back(message),
+        let is_own = message.source == Some(new.handle()) && message.session > self.last;
+        let is_part = match message.kind {
+            // SAFETY: the VM is open and idle between two messages.
+            kind::RESPONSE | kind::ERROR => unsafe { awaits(new, message.session) },
+            _ => is_own || message.source.is_some_and(|from| new.launched.borrow().contains(&from)),
+        };
+        if is_part {
+            return Some(message);
         }
+        self.held.push_back(message);
         None
     }
 
-    /// The next request that was held back and can be taken now.
-    pub fn next(&mut self, new: &Context) -> Option<Message> {
-        // SAFETY: as above.
-        let is_taken = self
-            .requests
-            .front()
-            .is_some_and(|message| unsafe { takes(new, message) });
-        if is_taken { self.requests.pop_front() } else { None }
-    }
-
     /// Whether the start is over: it has succeeded, failed, or taken too long.
-    pub fn is_over(&self) -> bool {
+    pub fn is_over(&self, new: &Context) -> bool {
         let mut outcome = self.outcome.lock();
-        if outcome.is_none() && self.began.elapsed() >= START_LIMIT {
-            let limit = START_LIMIT.as_secs();
-            *outcome = Some(Err(format!("its start function has not returned within {limit} s")));
+        // What was stopped has not done its work, though those that it returned to may have gone on.
+        let was_stopped = new.overdue.borrow().is_some();
+        if was_stopped || outcome.is_none() && Instant::now() >= self.deadline {
+            let limit = new.host.config.restart_limit;
+            let why = format!("its start function has not returned within {limit:?} (hotfix.restart_limit)");
+            // SAFETY: the VM is open and idle between two messages.
+            let place = unsafe { place(new) };
+            *outcome = Some(Err(place.map_or(why.clone(), |place| format!("{why}\n{place}"))));
         }
         outcome.is_some()
+    }
+
+    /// Gives the start up, with a reason, unless it is over.
+    pub fn give_up(&self, why: &str) {
+        self.outcome.lock().get_or_insert(Err(why.to_owned()));
     }
 
     /// Ends it: one of the two VMs is closed; the other, and what was held back for it.
@@ -136,28 +151,37 @@ impl Restart {
             Some(Ok(())) => {
                 bury(&self.old);
                 new.on_probation.set(false);
-                new.instance.forget_behind();
+                new.launched.take();
+                // SAFETY: the VM is open and idle between two messages.
+                unsafe { overdue::forget(&new) };
                 (self.reply)(renewed(&new, self.began, self.had_state));
-                (new, self.requests)
+                // What answers the old VM is nobody's business.
+                self.held
+                    .retain(|message| !matches!(message.kind, kind::RESPONSE | kind::ERROR));
+                (new, self.held)
             }
             failure => {
                 let why = failure.and_then(Result::err).unwrap_or_default();
-                self.old.foreign.set((self.old.session.get(), new.session.get()));
+                self.old.foreign.borrow_mut().push((self.last, new.session.get()));
                 self.old.session.set(new.session.get());
                 bury(&new);
+                kill_launched(&new);
                 (self.reply)(failed(&self.old, self.began, &why));
-                self.answers.extend(self.requests);
-                (self.old, self.answers)
+                (self.old, self.held)
             }
         }
     }
 
     /// The instance ends meanwhile: the requests that nobody will answer.
     pub fn abandon(self) -> Vec<(Handle, u32)> {
-        let held = self.requests.into_iter().filter(Message::wants_answer);
-        let held = held.filter_map(|message| Some((message.source?, message.session)));
-        close(&self.old).into_iter().chain(held).collect()
+        close(&self.old).into_iter().chain(orphans(&self.held)).collect()
     }
+}
+
+/// The requests among messages that nobody will handle, as (source, session).
+pub fn orphans(messages: &VecDeque<Message>) -> impl Iterator<Item = (Handle, u32)> {
+    let asked = messages.iter().filter(|message| message.wants_answer());
+    asked.filter_map(|message| Some((message.source?, message.session)))
 }
 
 fn renewed(new: &Context, began: Instant, had_state: bool) -> InstanceReport {
@@ -174,6 +198,15 @@ fn renewed(new: &Context, began: Instant, had_state: bool) -> InstanceReport {
             .push("without state: the new code provides no hotfix.restore".to_owned());
     }
     report
+}
+
+/// Ends what a start that failed has launched: the code that goes on knows nothing of it.
+fn kill_launched(new: &Context) {
+    for child in new.launched.take() {
+        if new.host.node.kill(child) {
+            info!(handle = new.handle().0, "KILL :{:x}", child.0);
+        }
+    }
 }
 
 /// Closes a VM whose instance lives on; whoever waits for an answer of it gets an error.
@@ -217,9 +250,10 @@ fn failed(old: &Context, began: Instant, why: &str) -> InstanceReport {
 }
 
 /// What `hotfix.save` returns, packed; `None` if the service provides none.
-unsafe fn save(context: &Context) -> Result<Option<Box<[u8]>>, String> {
+unsafe fn save(context: &Context, deadline: Instant) -> Result<Option<Box<[u8]>>, String> {
     let mut state = None;
-    protected(context, &mut |l| {
+    overdue::watch(context, deadline);
+    let saved = protected(context, &mut |l| {
         values::slot(l, Slot::Hooks);
         if values::raw_field(l, -1, c"save") == ffi::LUA_TFUNCTION {
             let first = ffi::lua_gettop(l);
@@ -228,25 +262,36 @@ unsafe fn save(context: &Context) -> Result<Option<Box<[u8]>>, String> {
             state = Some(codec::take(context, start));
         }
         Ok(())
-    })?;
-    Ok(state)
+    });
+    overdue::forget(context);
+    saved.map(|()| state)
 }
 
-/// Whether a VM that starts can take a message: an answer that it waits for, a request of a protocol that it serves already.
-unsafe fn takes(context: &Context, message: &Message) -> bool {
+/// Whether a VM waits for the answer to a session.
+unsafe fn awaits(context: &Context, session: u32) -> bool {
     let l = context.main.get();
-    let top = ffi::lua_gettop(l);
-    let is_taken = match message.kind {
-        kind::RESPONSE | kind::ERROR => {
-            values::slot(l, Slot::Sessions);
-            ffi::lua_rawgeti(l, -1, i64::from(message.session)) != ffi::LUA_TNIL
+    values::slot(l, Slot::Sessions);
+    let waiting = ffi::lua_rawgeti(l, -1, i64::from(session));
+    ffi::lua_pop(l, 2);
+    waiting != ffi::LUA_TNIL
+}
+
+/// Where the start of a VM is, as a traceback.
+unsafe fn place(context: &Context) -> Option<String> {
+    let stopped = context.overdue.borrow().clone();
+    if stopped.is_some() {
+        return stopped;
+    }
+    overdue::forget(context);
+    let mut place = None;
+    // A service that does not know where it is is told without.
+    let _ = protected(context, &mut |l| {
+        values::slot(l, Slot::Hooks);
+        if values::raw_field(l, -1, c"start_place") == ffi::LUA_TFUNCTION {
+            ffi::lua_call(l, 0, 1);
+            place = values::text(l, -1);
         }
-        kind => {
-            values::slot(l, Slot::Proto);
-            ffi::lua_rawgeti(l, -1, i64::from(kind)) == ffi::LUA_TTABLE
-                && values::raw_field(l, -1, c"dispatch") == ffi::LUA_TFUNCTION
-        }
-    };
-    ffi::lua_settop(l, top);
-    is_taken
+        Ok(())
+    });
+    place
 }

@@ -91,8 +91,8 @@ unsafe fn answer(l: *mut lua_State, context: &Context, message: &Message) {
         ffi::lua_pop(l, 2);
         // An error without session tells that a caller is gone; a timer's owner may have been woken; another VM was in this one's place
         // when it was asked: all that is nobody's business.
-        let (after, up_to) = context.foreign.get();
-        let is_ours = message.source.is_some() && (message.session <= after || message.session > up_to);
+        let is_foreign = |(after, up_to): &(u32, u32)| message.session > *after && message.session <= *up_to;
+        let is_ours = message.source.is_some() && !context.foreign.borrow().iter().any(is_foreign);
         if message.kind == kind::RESPONSE && is_ours {
             call_hook(l, context, c"unknown_response", message);
         }

@@ -43,6 +43,8 @@ pub struct Service {
     started: bool,
     /// It begins anew: `context` is the new VM.
     restart: Option<Restart>,
+    /// What was held back meanwhile and is handled before anything else.
+    due: VecDeque<Message>,
 }
 
 /// A patch that waits for a suspended function to go on.
@@ -72,6 +74,7 @@ impl Service {
             announced: false,
             started: false,
             restart: None,
+            due: VecDeque::new(),
         })
     }
 
@@ -96,6 +99,7 @@ impl Service {
         };
         let for_later = !context.loaded.get() || self.waiting.is_some() || self.restart.is_some();
         match order {
+            Order::Stop if self.restart.is_some() => return self.stop_old(),
             Order::Stop => {}
             Order::Restart { reply, .. } if !self.started && self.restart.is_none() => {
                 reply(unstarted(context));
@@ -181,6 +185,7 @@ impl Service {
             self.attempt(waiting);
         }
         while self.waiting.is_none()
+            && self.restart.is_none()
             && self.context.as_deref().is_some_and(|context| context.loaded.get())
             && let Some(order) = self.early.pop_front()
         {
@@ -205,17 +210,28 @@ impl Service {
         self.after_turn()
     }
 
-    /// Hands a message to the VM that starts in another one's place, if it is for it and can be taken.
+    /// Hands a message to the VM that starts in another one's place, if it is part of the start.
     fn message_meanwhile(&mut self, message: Message) -> Next {
-        if let (Some(restart), Some(context)) = (&mut self.restart, self.context.as_deref()) {
-            let mut next = restart.hold(context, message).or_else(|| restart.next(context));
-            while let Some(message) = next {
-                // SAFETY: the VM is open, and this is the one thread that runs it now.
-                unsafe { scheduler::handle(context, message) };
-                next = restart.next(context).filter(|_| !context.ending.get());
-            }
+        if let (Some(restart), Some(context)) = (&mut self.restart, self.context.as_deref())
+            && let Some(message) = restart.hold(context, message)
+        {
+            // SAFETY: the VM is open, and this is the one thread that runs it now.
+            unsafe { scheduler::handle(context, message) };
         }
         self.after_turn()
+    }
+
+    /// The node stops while it begins anew: what ran before has something to stop.
+    fn stop_old(&mut self) -> Next {
+        let (Some(restart), Some(new)) = (self.restart.take(), self.context.take()) else {
+            return Next::End;
+        };
+        restart.give_up("the node stops");
+        let (context, held) = restart.end(new);
+        let context = self.context.insert(context);
+        // SAFETY: the VM is open and idle between two messages.
+        unsafe { scheduler::protected(context, run_stop) };
+        self.catch_up(held)
     }
 
     /// Ends a restart: the new VM goes on, or the old one, with what was held back for it.
@@ -226,11 +242,18 @@ impl Service {
         let (context, held) = restart.end(new);
         self.context = Some(context);
         self.go_on();
+        self.catch_up(held)
+    }
+
+    /// Handles what was held back, in the order in which it came. Whoever asked gets an error if the instance ends before.
+    fn catch_up(&mut self, mut held: VecDeque<Message>) -> Next {
+        held.append(&mut self.due);
+        self.due = held;
         let mut next = self.after_turn();
-        for message in held {
-            if next == Next::Continue {
-                next = self.message(message);
-            }
+        while next == Next::Continue
+            && let Some(message) = self.due.pop_front()
+        {
+            next = self.message(message);
         }
         next
     }
@@ -259,6 +282,10 @@ impl Service {
             return self.after_turn();
         }
         if context.ready.take() {
+            if self.restart.is_some() {
+                // It has its peers' patches once it has caught up, or is told as behind again.
+                context.instance.forget_behind();
+            }
             apply::catch_up(context);
             // SAFETY: the VM is open and idle between two messages.
             unsafe { scheduler::protected(context, scheduler::drain_queues) };
@@ -272,9 +299,9 @@ impl Service {
                 return Next::End;
             }
         }
-        match self.restart.as_ref().is_some_and(Restart::is_over) {
-            true => self.end_restart(),
-            false => Next::Continue,
+        match &self.restart {
+            Some(restart) if restart.is_over(context) => self.end_restart(),
+            _ => Next::Continue,
         }
     }
 }
@@ -334,6 +361,7 @@ impl Actor for Service {
         if let Some(restart) = self.restart.take() {
             orphans.extend(restart.abandon());
         }
+        orphans.extend(restart::orphans(&self.due));
         orphans
     }
 }

@@ -148,6 +148,10 @@ lua_functions! {
     /// Closes every coroutine of the scheduler's. What is to be closed may make others meanwhile; they never run.
     fn close_coroutines(l, _context) {
         values::slot(l, Slot::Coroutines);
+        // A VM that could not be furnished has none.
+        if ffi::lua_type(l, 1) != ffi::LUA_TTABLE {
+            return 0;
+        }
         ffi::lua_newtable(l);
         let mut count = 0;
         ffi::lua_pushnil(l);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -80,9 +80,6 @@ pub struct Rollback {
     /// Nothing is to be changed: only whether it could be done is wanted.
     pub dry: bool,
 }
-
-/// How long a service that is restarted in place may take for its start.
-pub const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// How far an order has come in one instance, for whoever waits for its answer: set by the instance, read by the post room.
 #[derive(Debug, Default)]

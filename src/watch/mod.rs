@@ -14,6 +14,7 @@ mod names;
 mod read;
 mod remote;
 mod roots;
+mod round;
 mod spots;
 mod stamp;
 mod targets;

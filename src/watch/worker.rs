@@ -12,6 +12,7 @@ use crate::watch::hints::{Hint, Signal};
 use crate::watch::layout::{self, Touched};
 use crate::watch::ledger::Ledger;
 use crate::watch::names;
+use crate::watch::round::Round;
 use crate::watch::tree::Tree;
 
 /// The shortest time between two sweeps, whatever the configuration says.
@@ -20,12 +21,8 @@ const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 const LONGEST_SWEEP: Duration = Duration::from_secs(24 * 3600);
 /// After a sweep that took long, rest this many times as long.
 const REST_AFTER_SWEEP: u32 = 10;
-/// The same for the source trees, where events can be had.
-const REST_AFTER_SOURCES: u32 = 100;
 /// The first scan ends after this time even if some file keeps changing.
 const FIRST_SCAN_LIMIT: Duration = Duration::from_secs(2);
-/// For so long the source trees may keep a patch waiting, and one file more.
-const SLICE: Duration = Duration::from_millis(2);
 /// So many signals are gathered at most before they are acted upon.
 const BATCH: usize = 10_000;
 
@@ -40,37 +37,12 @@ struct Todo {
     stop: bool,
 }
 
-/// The sweep over the source trees, which is done piece by piece.
-struct Round {
-    is_on: bool,
-    /// When it began to be due.
-    next: Instant,
-    /// The work so far.
-    took: Duration,
-    /// The first has found all that was there.
-    is_first_over: bool,
-    /// That was said.
-    is_told: bool,
-}
-
-impl Round {
-    fn new(next: Instant) -> Self {
-        Self {
-            is_on: false,
-            next,
-            took: Duration::ZERO,
-            is_first_over: false,
-            is_told: false,
-        }
-    }
-}
-
 /// The thread's state.
 pub(super) struct Worker {
     tree: Tree,
     ledger: Ledger,
     forest: Forest,
-    source_round: Round,
+    round: Round,
     signals: Receiver<Signal>,
     sweep: Duration,
     next_sweep: Instant,
@@ -90,7 +62,7 @@ impl Worker {
             tree,
             ledger,
             forest,
-            source_round: Round::new(now),
+            round: Round::new(),
             signals,
             sweep: sweep.clamp(SHORTEST_SWEEP, LONGEST_SWEEP),
             next_sweep: now,
@@ -119,55 +91,10 @@ impl Worker {
             self.look_at_due_files();
             self.sweep_if_due();
             if !self.forest.is_empty() {
-                self.work_on_sources(first_scan_end);
+                self.round
+                    .work(&mut self.forest, &mut self.tree.spots, self.sweep, first_scan_end);
             }
         }
-    }
-
-    /// Does a little of what is to be done in the source trees. A tree may be large, and events tell nearly all: so looking at every file takes a
-    /// hundredth of the time at most.
-    fn work_on_sources(&mut self, first_scan_end: Instant) {
-        let Self {
-            forest,
-            tree,
-            source_round: round,
-            ..
-        } = self;
-        let start = Instant::now();
-        if forest.take_way_lost() {
-            round.next = start;
-        }
-        if !round.is_on && start >= round.next {
-            (round.is_on, round.took) = (true, Duration::ZERO);
-            forest.look_for_roots(&mut tree.spots, Hint::Sweep);
-        }
-        forest.work(&mut tree.spots, SLICE);
-        round.took += start.elapsed();
-        if round.is_on && forest.is_idle() {
-            let is_blind = forest.has_blind_spots() || tree.spots.rely_on_sweeps();
-            let pause = if is_blind {
-                self.sweep.min(POLL_SWEEP)
-            } else {
-                self.sweep
-            };
-            let rest = if is_blind { REST_AFTER_SWEEP } else { REST_AFTER_SOURCES };
-            (round.is_on, round.is_first_over) = (false, true);
-            round.next = Instant::now() + pause.max(round.took * rest);
-        }
-        let ledger = forest.ledger();
-        if round.is_first_over && !round.is_told && (!ledger.is_steadying() || start >= first_scan_end) {
-            round.is_told = true;
-            ledger.sources_scanned();
-        }
-    }
-
-    /// When there is something to do in the source trees.
-    fn source_date(&mut self) -> Instant {
-        if self.source_round.is_on || !self.forest.is_idle() {
-            return Instant::now();
-        }
-        let next = self.source_round.next;
-        self.forest.ledger().due().map_or(next, |due| due.min(next))
     }
 
     /// Waits for a signal or the next date, and takes all signals that are there.
@@ -188,7 +115,7 @@ impl Worker {
 
     fn next_date(&mut self) -> Instant {
         let blind_look = self.tree.layout.has_blind_spots().then_some(self.next_blind_look);
-        let sources = (!self.forest.is_empty()).then(|| self.source_date());
+        let sources = (!self.forest.is_empty()).then(|| self.round.date(&mut self.forest));
         [blind_look, self.ledger.due(), sources]
             .into_iter()
             .flatten()
@@ -291,7 +218,7 @@ impl Worker {
                 self.tree.forget_watches();
                 self.forest.forget_watches();
                 self.tree.spots.begin(&self.ledger);
-                self.source_round.next = start;
+                self.round.hurry();
             }
             self.tree.reconcile(&mut self.ledger, Hint::Sweep);
         } else if start >= self.next_blind_look && self.tree.layout.has_blind_spots() {

@@ -23,6 +23,7 @@ mod patch_undo;
 mod property;
 mod replay;
 mod restart;
+mod restart_meanwhile;
 mod rollback;
 mod rollback_files;
 mod runtime;

@@ -144,6 +144,40 @@ fn what_fails_leaves_the_old_code_as_it_was() {
 }
 
 #[test]
+fn each_instance_that_did_not_start_is_told_with_its_own_reason() {
+    let (project, node) = counters(4, COUNTER);
+    let edited = COUNTER.replace("\"old \"", "\"new \"").replace(
+        "    skynet.timeout(1, tick)\n",
+        "    if id == \"2\" then error \"not two\" elseif id == \"4\" then error \"not four\" end\n",
+    );
+    project.write("services/counter.lua", edited);
+    let lines = node.console().cmd("restart counter").failed();
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(
+        lines[0].starts_with("[hotfix] counter restarted in place: 2 of 4 instances, with state, "),
+        "{lines:?}"
+    );
+    for why in ["not two", "not four"] {
+        let told = format!("not restarted, it runs on as before: services/counter.lua:15: {why}");
+        let place = lines.iter().position(|line| line.ends_with(&told));
+        let place = place.unwrap_or_else(|| panic!("{told} in {lines:?}"));
+        assert!(lines[place].starts_with("  :0000000"), "{lines:?}");
+    }
+    // They failed in the same place, which is shown once.
+    let traces = lines.iter().filter(|line| **line == "stack traceback:");
+    assert_eq!(traces.count(), 1, "{lines:?}");
+    let texts: Vec<String> = (1..=4).map(|number| text(&node, &format!(".c{number}"))).collect();
+    assert_eq!(texts, ["new 1 0", "old 2 0", "new 3 0", "old 4 0"]);
+    let journal = project.journal();
+    let event = journal.iter().rfind(|line| line["event"] == "restarted");
+    let instances = event.map(|event| event["instances"].to_string()).unwrap_or_default();
+    assert!(
+        instances.contains("not two") && instances.contains("not four"),
+        "{instances}"
+    );
+}
+
+#[test]
 fn a_save_that_raises_or_returns_what_cannot_be_packed_is_a_refusal() {
     for (save, why) in [
         ("error \"not now\"", "hotfix.save: services/counter.lua:11: not now"),
@@ -191,7 +225,10 @@ fn callers_of_the_old_code_get_an_error_and_its_timers_are_silent() {
     through.send("call .c2 \"add\",1\n");
     through.reply().succeeded();
     node.wait_until("the slow call to be under way", |node| {
-        node.console().cmd("stat").text().contains("mqlen")
+        node.console()
+            .cmd("task .c1")
+            .text()
+            .contains("services/counter.lua:9: ")
     });
     project.write("services/counter.lua", COUNTER.replace("\"old \"", "\"new \""));
     let mark = node.mark();

@@ -19,6 +19,7 @@ use crate::patch::outcome::{InstanceReport, Status};
 const LIMITS: Limits = Limits {
     time_limit: Duration::from_secs(10),
     in_flight_wait: Duration::from_secs(20),
+    restart_limit: Duration::from_secs(30),
 };
 
 /// Answers, or begins and keeps the order for ever.
@@ -94,6 +95,7 @@ fn whoever_has_begun_has_its_limits() {
     let none = Limits {
         time_limit: Duration::ZERO,
         in_flight_wait: Duration::ZERO,
+        restart_limit: Duration::ZERO,
     };
     std::thread::sleep(super::QUIET);
     assert!(matches!(running.trouble(none, long_ago), Some(Trouble::Stuck(_))));

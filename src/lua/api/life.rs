@@ -41,12 +41,16 @@ unsafe fn words(l: *mut lua_State, context: &Context) -> Option<(String, String)
 /// Launches what the arguments name; false if they name nothing.
 unsafe fn launch_words(l: *mut lua_State, context: &Context, parent: Option<Parent>) -> Option<Handle> {
     let (service, args) = words(l, context)?;
-    Some(context.host.launch(Launch {
+    let handle = context.host.launch(Launch {
         service,
         args,
         parent,
         own: None,
-    }))
+    });
+    if context.on_probation.get() {
+        context.launched.borrow_mut().push(handle);
+    }
+    Some(handle)
 }
 
 unsafe extern "C-unwind" fn launched(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {

@@ -196,7 +196,7 @@ fn is_hook(side: Side<'_>, statement: &Statement) -> bool {
     let Kind::Call { callee, .. } = &statement.kind else {
         return false;
     };
-    let Some((root, "migrate" | "verify" | "on_unload")) = callee.split_once('.') else {
+    let Some((root, "migrate" | "verify" | "on_unload" | "save" | "restore")) = callee.split_once('.') else {
         return false;
     };
     let declared = side.outline.bodies[0]
