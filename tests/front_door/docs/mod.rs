@@ -74,6 +74,35 @@ fn every_page_is_run() {
     }
 }
 
+/// The anchor that a heading gets where pages are shown.
+fn anchor(heading: &str) -> String {
+    let kept = heading
+        .to_lowercase()
+        .replace(|c: char| !c.is_alphanumeric() && c != ' ' && c != '-', "");
+    kept.trim().replace(' ', "-")
+}
+
+#[test]
+fn links_into_a_page_lead_to_a_heading() {
+    let mut seen = 0;
+    for entry in fs::read_dir(repository().join("docs")).expect("the pages") {
+        let name = entry.expect("an entry").file_name().into_string().expect("a name");
+        let text = text_of(&format!("docs/{name}"));
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for (page, wanted) in targets.filter_map(|target| target.split_once('#')) {
+            let page = if page.is_empty() { &name } else { page };
+            let there = text_of(&format!("docs/{page}"));
+            let mut headings = there.lines().filter_map(|line| line.strip_prefix("## "));
+            assert!(
+                headings.any(|heading| anchor(heading) == wanted),
+                "{name}: {page}#{wanted}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "{seen}");
+}
+
 #[test]
 fn what_the_page_about_trouble_quotes_is_what_the_program_says() {
     run("docs/troubleshooting.md");
