@@ -44,8 +44,18 @@ enum Step {
     Rollback,
 }
 
+/// How new versions come to the node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As patches in the letterbox, all services at once.
+    Dropped,
+    /// As saves in dev mode, one after the other.
+    Saved,
+}
+
 /// All services of one run.
 pub struct Run {
+    way: Way,
     project: Project,
     node: Node,
     console: Console,
@@ -59,15 +69,23 @@ pub struct Run {
 
 impl Run {
     /// Starts a service for each seed and lets it get some state.
-    pub fn start(seeds: Range<u64>) -> Run {
+    pub fn start(way: Way, seeds: Range<u64>) -> Run {
         let project = Project::empty()
             .set("node", "threads", "2")
             .file("lualib/observe.lua", include_str!("observe.lua"))
             .service("main", include_str!("driver.lua"));
-        let mut node = project.start();
+        let mut node = match way {
+            Way::Dropped => project.start(),
+            Way::Saved => project.spawn(&["dev"]),
+        };
+        node.wait_for_console();
         node.wait_line("ready");
+        if way == Way::Saved {
+            node.wait_line("[dev] saved files of ");
+        }
         let console = node.console();
         let mut run = Run {
+            way,
             project,
             node,
             console,
@@ -112,6 +130,16 @@ impl Run {
     /// One patch or rollback for every service, all at once, then everything is compared.
     pub fn round(&mut self, round: usize) {
         let mark = self.node.mark();
+        if self.way == Way::Saved {
+            for number in 0..self.cases.len() {
+                let mark = self.node.mark();
+                self.begin_step(number, round);
+                if !self.cases[number].failed {
+                    self.end_step(number, round, mark);
+                }
+            }
+            return;
+        }
         for number in 0..self.cases.len() {
             self.begin_step(number, round);
         }
@@ -155,14 +183,17 @@ impl Run {
             Step::Rollback => None,
         };
         self.ask(&format!("\"note\",\"{name}\""));
-        if let Some(text) = dropped {
-            self.project.drop_file(&name, &format!("r{round}.lua"), text);
+        match (dropped, self.way) {
+            (Some(text), Way::Dropped) => drop(self.project.drop_file(&name, &format!("r{round}.lua"), text)),
+            (Some(text), Way::Saved) => drop(self.project.write(&format!("services/{name}.lua"), text)),
+            (None, _) => {}
         }
     }
 
     fn end_step(&mut self, number: usize, round: usize, mark: Mark) {
         let name = self.cases[number].name.clone();
         let said = match self.cases[number].step {
+            Step::Patch(_) if self.way == Way::Saved => self.said_of_save(number, mark),
             Step::Patch(_) => self.node.wait_summary(mark, &format!("{name}/r{round}.lua")),
             Step::Rollback => {
                 let reply = self.console.cmd(&format!("rollback {name}"));
@@ -190,6 +221,33 @@ impl Run {
         }
         *self.counts.entry(outcome).or_default() += 1;
         self.compare(number, round);
+    }
+
+    /// What dev mode says of a save, in the words that are used of a dropped patch. One that is not taken is taken out of the file again.
+    fn said_of_save(&mut self, number: usize, mark: Mark) -> String {
+        let name = self.cases[number].name.clone();
+        let file = format!("services/{name}.lua");
+        let line = self.node.wait_line_since(mark, &format!("[dev] {file}:"));
+        let said = line
+            .trim_start_matches(&format!("[dev] {file}"))
+            .trim_start_matches(": ")
+            .to_owned();
+        if said.contains(&format!("in 1 of 1 instance of {name};")) {
+            return format!("applied: {said}");
+        }
+        if said.contains("nothing to apply")
+            || said.contains("nothing that could be applied")
+            || said.contains("this is what runs")
+        {
+            return format!("had no effect: {said}");
+        }
+        let mark = self.node.mark();
+        self.project.write(&file, text(&self.cases[number].now));
+        let back = self.node.wait_line_since(mark, &format!("[dev] {file}: "));
+        if !back.ends_with("this is what runs") {
+            self.fail(number, &format!("the text that ran before is not what runs: {back}"));
+        }
+        format!("rejected: {said}")
     }
 
     fn compare(&mut self, number: usize, round: usize) {
