@@ -3,6 +3,7 @@
 ---Several calls at once: `for request, response in skynet.request { … }:select(timeout) do … end`.
 ---@class skynet.request
 ---@field timeout? boolean the time was over
+---@operator call(table): skynet.request
 local request = {}
 
 ---Adds a call.

@@ -11,9 +11,9 @@ local function line()
 end
 
 local function greet()
+    skynet.timeout(100, greet) -- first, so that a mistake below does not end it
     count = count + 1
     print(line())
-    skynet.timeout(100, greet)
 end
 
 skynet.start(function()

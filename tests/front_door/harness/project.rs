@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::command::hotlua;
 use super::node::Node;
 
 /// The root of this repository.
@@ -52,6 +53,19 @@ impl Project {
             root,
             settings: BTreeMap::new(),
         }
+    }
+
+    /// What `hotlua new` makes, except that the console listens on a free port.
+    pub fn made() -> Self {
+        let project = Self {
+            root: tempfile::tempdir().expect("a temporary directory"),
+            settings: BTreeMap::new(),
+        };
+        let made = hotlua(&project, &["new", "."]);
+        assert_eq!(made.code, 0, "{made:?}");
+        let config = fs::read_to_string(project.path("config.toml")).expect("its config.toml");
+        project.write("config.toml", config.replace("127.0.0.1:8000", "127.0.0.1:0"));
+        project
     }
 
     /// Sets a key of `config.toml`; `value` is TOML, so a string carries its quotes.
