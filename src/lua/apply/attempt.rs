@@ -24,6 +24,7 @@ use crate::lua::heap::survey::Survey;
 use crate::lua::outgoing;
 use crate::patch::order::PatchText;
 use crate::patch::outcome::Status;
+use crate::patch::syntax::Read;
 
 /// Compiles and binds: the service is not touched.
 pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>) -> Step {
@@ -426,6 +427,15 @@ unsafe fn foresee(l: *mut lua_State, work: &mut Work<'_>) -> Step {
                 .warnings
                 .extend(bind::unexplained(l, &chunk, file.as_deref(), &program.names));
         }
+    }
+    for revising in &work.revisions {
+        let known = &revising.old.outline.reads;
+        let sets = &revising.new.outline.writes;
+        let has_own = revising.new.outline.locals.iter().any(|local| local.name == "_ENV");
+        let is_new =
+            |read: &Read| !has_own && !known.iter().any(|old| old.name == read.name) && !sets.contains(&read.name);
+        let missing = bind::unknown_globals(l, &revising.new, &is_new);
+        work.report.warnings.extend(missing);
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::lua::values;
 use crate::lua::variables::{self, Cell, Variables};
 use crate::patch::revision::ABSENT;
 use crate::patch::source::Source;
+use crate::patch::syntax::Read;
 
 /// Names that every patch is given, unless the file has a local of that name.
 const GIVEN: [&str; 3] = ["print", "_P", "_U"];
@@ -194,15 +195,26 @@ pub unsafe fn unexplained(l: *mut lua_State, chunk: &Chunk, file: Option<&Chunk>
         let of_file = file.is_some_and(|file| file.outline.locals.iter().any(|local| local.name == name));
         of_file || names.iter().any(|known| known.name == name)
     };
+    // With an environment of its own, only the service knows which globals there are.
+    if is_local("_ENV") {
+        return Vec::new();
+    }
+    unknown_globals(l, chunk, &|read| !is_local(&read.name))
+}
+
+/// The free names that a text reads, as far as somebody asks for them, and that no global has.
+///
+/// # Safety
+/// As [`unexplained`].
+pub unsafe fn unknown_globals(l: *mut lua_State, chunk: &Chunk, asked: &dyn Fn(&Read) -> bool) -> Vec<String> {
     ffi::lua_rawgeti(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
-    // With an environment or a way of its own to find globals, only the service knows which there are.
-    if is_local("_ENV") || ffi::luaL_getmetafield(l, -1, c"__index".as_ptr()) != ffi::LUA_TNIL {
+    // With a way of its own to find globals, only the service knows which there are.
+    if ffi::luaL_getmetafield(l, -1, c"__index".as_ptr()) != ffi::LUA_TNIL {
         return Vec::new();
     }
     let mut missing = Vec::new();
-    for read in &chunk.outline.reads {
-        let known = GIVEN.contains(&read.name.as_str()) || read.name == "_ENV" || read.name == ABSENT;
-        if known || is_local(&read.name) {
+    for read in chunk.outline.reads.iter().filter(|read| asked(read)) {
+        if GIVEN.contains(&read.name.as_str()) || read.name == "_ENV" || read.name == ABSENT {
             continue;
         }
         values::push(l, read.name.as_bytes());

@@ -188,6 +188,32 @@ fn a_mistake_is_shown_with_its_line_and_the_last_good_code_stays() {
 }
 
 #[test]
+fn a_slip_of_the_keyboard_is_told_before_it_runs() {
+    let project = project(1);
+    let mut node = dev(&project);
+    let mark = node.mark();
+    let slip = AGENT.replace("    return started\n", "    return startd\n");
+    save(&project, &mut node, "services/agent.lua", &slip);
+    node.wait_line_since(
+        mark,
+        "warning: services/agent.lua:22: `startd` is read, but no such global has ever been set",
+    );
+    // What the text sets itself, what was read before, and what there is, are none.
+    let mark = node.mark();
+    let fine = slip.replace(
+        "    return ticks\n",
+        "    cache = cache or {}\n    return math.floor(ticks)\n",
+    );
+    save(&project, &mut node, "services/agent.lua", &fine);
+    node.wait_line_since(mark, "+++ services/agent.lua");
+    assert!(
+        !node.lines_since(mark).iter().any(|line| line.contains("warning")),
+        "{:?}",
+        node.lines_since(mark)
+    );
+}
+
+#[test]
 fn what_runs_once_is_said_with_its_lines_and_restarted_in_place() {
     let project = project(2);
     let mut node = dev(&project);
