@@ -6,14 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::dev::batch::{Batch, git_lock};
 use crate::dev::keys::Key;
 use crate::dev::tell::{self, Part, Style};
-use crate::hotfix::choice::Wanted;
 use crate::hotfix::office::Office;
 use crate::hotfix::record::PatchId;
 use crate::hotfix::sources::{Concerned, Sources, canonical};
@@ -50,38 +49,53 @@ pub struct Parts {
 }
 
 /// A source file as it was seen last.
-struct Seen {
-    canonical: PathBuf,
-    text: Arc<[u8]>,
+pub(super) struct Seen {
+    pub(super) canonical: PathBuf,
+    pub(super) text: Arc<[u8]>,
 }
 
 /// A save that was applied somewhere, and can be taken back.
-struct Save {
-    names: String,
-    patches: Vec<(String, PatchId)>,
+pub(super) struct Save {
+    pub(super) names: String,
+    pub(super) patches: Vec<(String, PatchId)>,
 }
 
 /// How recently a file must have come to its name to be called new (a tree that is watched from now on has old files).
 const NEW: Duration = Duration::from_secs(10);
 
-struct Session {
-    config: Config,
-    style: Style,
-    office: Arc<Office>,
-    restart_all: RestartAll,
-    git: Option<PathBuf>,
+pub(super) struct Session {
+    pub(super) config: Config,
+    pub(super) style: Style,
+    pub(super) office: Arc<Office>,
+    pub(super) restart_all: RestartAll,
+    pub(super) git: Option<PathBuf>,
     /// By path as the doorkeeper spells it.
-    seen: HashMap<PathBuf, Seen>,
+    pub(super) seen: HashMap<PathBuf, Seen>,
     /// The first scan is over.
-    scanned: bool,
-    saves: Vec<Save>,
+    pub(super) scanned: bool,
+    pub(super) saves: Vec<Save>,
     /// The services of the last save.
-    last_services: Vec<String>,
-    last_diff: String,
+    pub(super) last_services: Vec<String>,
+    pub(super) last_diff: String,
     /// By service, what it needs a restart for.
-    restarts: BTreeMap<String, Vec<String>>,
+    pub(super) restarts: BTreeMap<String, Vec<String>>,
     /// Files that some service has not taken, by canonical path: they are tried again with the next save.
-    pending: BTreeMap<PathBuf, Arc<[u8]>>,
+    pub(super) pending: BTreeMap<PathBuf, Arc<[u8]>>,
+}
+
+/// Passes keys on, but for the one that ends the node: whatever is under way, nobody has to wait for it.
+fn quit_at_once(office: Arc<Office>, mut keys: UnboundedReceiver<Key>) -> UnboundedReceiver<Key> {
+    let (sender, others) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(key) = keys.recv().await {
+            if key == Key::Quit {
+                office.node.request_stop(0);
+            } else if sender.send(key).is_err() {
+                return;
+            }
+        }
+    });
+    others
 }
 
 /// Serves saves and keys until the doorkeeper stops.
@@ -89,9 +103,10 @@ pub async fn run(config: Config, parts: Parts) {
     let Parts {
         office,
         mut events,
-        mut keys,
+        keys,
         restart_all,
     } = parts;
+    let mut keys = keys.map(|keys| quit_at_once(office.clone(), keys));
     let style = Style {
         colour: config.colour,
         keys: keys.is_some(),
@@ -144,16 +159,16 @@ async fn next(keys: &mut Option<UnboundedReceiver<Key>>) -> Option<Key> {
 }
 
 impl Session {
-    fn say(&self, lines: &str) {
+    pub(super) fn say(&self, lines: &str) {
         info!("{}", lines.trim_end_matches('\n'));
     }
 
-    fn sources(&self) -> &Sources {
+    pub(super) fn sources(&self) -> &Sources {
         // Dev mode is what makes the post room keep them.
         self.office.sources.as_ref().expect("the post room is in dev mode")
     }
 
-    fn greet(&self) {
+    pub(super) fn greet(&self) {
         let keys = if self.style.keys {
             "; keys: r restart, R restart all, d diff, l instances, u undo, q quit"
         } else {
@@ -313,85 +328,6 @@ impl Session {
             .ok()
             .filter(|_| self.style.keys)?;
         Some(usize::from(size.ws_row).saturating_sub(used + 2))
-    }
-
-    async fn press(&mut self, key: Key) {
-        match key {
-            Key::Restart => self.restart().await,
-            Key::RestartAll => self.restart_everything().await,
-            Key::Diff => self.show_diff(),
-            Key::List => self.list(),
-            Key::Undo => self.undo().await,
-            Key::Quit => self.office.node.request_stop(0),
-            Key::Help => self.greet(),
-        }
-    }
-
-    fn show_diff(&self) {
-        if self.last_diff.is_empty() {
-            return self.say(&self.style.line("nothing was saved yet"));
-        }
-        self.say(&self.style.diff(&self.last_diff, None));
-    }
-
-    fn list(&self) {
-        let newest: HashMap<PathBuf, Arc<[u8]>> = self
-            .seen
-            .values()
-            .map(|seen| (seen.canonical.clone(), seen.text.clone()))
-            .collect();
-        let behind = self.sources().behind(&newest);
-        let all = self.office.node.registry().all();
-        self.say(&tell::instances(self.style, &all, &behind, &self.restarts));
-    }
-
-    async fn undo(&mut self) {
-        let Some(save) = self.saves.pop() else {
-            return self.say(&self.style.line("no save that could be taken back"));
-        };
-        for (service, id) in &save.patches {
-            let taken_back = self.office.roll_back(service, Wanted::One(*id), &self.config.by).await;
-            if let Err(why) = taken_back {
-                self.say(&self.style.ask(&format!("not taken back: {why}")));
-            }
-        }
-        self.say(&self.style.line(&format!(
-            "undone: {}; the file on the disk is as you saved it, and saved once more it is applied again",
-            save.names
-        )));
-    }
-
-    /// Restarts what needs it, else what was saved last.
-    async fn restart(&mut self) {
-        let services: Vec<String> = match self.restarts.is_empty() {
-            true => self.last_services.clone(),
-            false => self.restarts.keys().cloned().collect(),
-        };
-        if services.is_empty() {
-            return self.say(
-                &self
-                    .style
-                    .line("nothing was saved that could be restarted; R restarts everything"),
-            );
-        }
-        for service in services {
-            match self.office.restart(&service, &self.config.by).await {
-                Ok(restarted) if restarted.done => drop(self.restarts.remove(&service)),
-                Ok(_) => {}
-                Err(why) => self.say(&self.style.ask(&format!("{service} is not restarted: {why}"))),
-            }
-        }
-        self.saves.clear();
-    }
-
-    async fn restart_everything(&mut self) {
-        self.say(&self.style.line("restarting everything"));
-        match (self.restart_all)().await {
-            Ok(()) => self.say(&self.style.line("restarted")),
-            Err(why) => self.say(&self.style.ask(&why)),
-        }
-        self.restarts.clear();
-        self.saves.clear();
     }
 }
 
