@@ -53,7 +53,7 @@ fn without_a_node_every_command_says_so() {
     let missing = hotlua(&project, &["inject", "svc", "nothere.lua"]);
     assert_eq!(
         (missing.code, missing.stderr.as_str()),
-        (2, "error: there is no file nothere.lua\n")
+        (2, "error: cannot send nothere.lua: there is no file nothere.lua\n")
     );
     assert_eq!(hotlua(&project, &["show"]).code, 2);
     assert_eq!(hotlua(&project, &["list", "--config", "nothere.toml"]).code, 64);
@@ -151,14 +151,36 @@ fn what_is_not_done_is_exit_code_1_and_says_why() {
         assert!(output.stderr.contains(why), "{output:?}");
     }
     assert_eq!(greet(&node), "<hello you>");
-    // Arguments arrive as they are, also with spaces and dashes; what is printed comes first.
-    let output = hotlua(&project, &["inject", ".svc", "print.lua", "a b", "-x", "--json"]);
+    // Arguments arrive as they are, also with spaces and, behind `--`, with dashes; what is printed comes first.
+    let arguments = ["inject", ".svc", "print.lua", "a b", "-3", "--", "-x", "--json"];
+    let output = hotlua(&project, &arguments);
     assert!(
         output
             .stdout
-            .starts_with("a b\t-x\t--json\n[hotfix] svc/print.lua applied"),
+            .starts_with("a b\t-3\t-x\t--json\n[hotfix] svc/print.lua applied"),
         "{output:?}"
     );
+    let told = json(&project, &["inject", ".svc", "print.lua", "a b"], 0);
+    assert_eq!(told["output"], "a b\n", "options stand behind arguments, too");
+}
+
+#[test]
+fn only_regular_files_are_sent() {
+    let (project, _node) = running();
+    let pipe = project.path("pipe.lua");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    for (file, why) in [
+        ("pipe.lua", "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
+        ("services", "it is a directory; name one file"),
+    ] {
+        for command in ["inject", "check"] {
+            let output = hotlua(&project, &[command, "svc", file]);
+            let expected = format!("error: cannot send {file}: {why}\n");
+            assert_eq!((output.code, output.stderr), (2, expected));
+        }
+    }
 }
 
 #[test]
