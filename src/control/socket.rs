@@ -17,7 +17,7 @@ use tracing::warn;
 use crate::control::command::{Reply, Upload, Window};
 use crate::control::table::{self, Sender};
 use crate::control::text;
-use crate::control::wire::{Answer, Ask, LONGEST, VERSION, socket};
+use crate::control::wire::{Answer, Ask, Introduction, LONGEST, VERSION, socket};
 use crate::hotfix::record;
 
 /// Until the next try, when the system gives no connection.
@@ -115,13 +115,18 @@ async fn request(
     let mut line = Vec::new();
     let mut limited = (&mut *input).take(LONGEST);
     limited.read_until(b'\n', &mut line).await.map_err(broken)?;
-    let ask: Ask = serde_json::from_slice(&line).map_err(|error| format!("the request makes no sense: {error}"))?;
-    if ask.version != VERSION {
+    if !line.ends_with(b"\n") {
+        return Err("the request has no end, or is too long".to_owned());
+    }
+    let Introduction { version } = serde_json::from_slice(&line).map_err(|_| {
+        "this is the control socket of a hotlua node, and what was sent is no request of `hotlua`".to_owned()
+    })?;
+    if version != VERSION {
         return Err(format!(
-            "this node speaks version {VERSION} of the control protocol and the client {}: use the `hotlua` that runs the node",
-            ask.version
+            "this node speaks version {VERSION} of the control protocol and the client {version}: use the `hotlua` that runs the node"
         ));
     }
+    let ask: Ask = serde_json::from_slice(&line).map_err(|error| format!("the request makes no sense: {error}"))?;
     let Some(head) = ask.upload else {
         return Ok((ask.line, None));
     };

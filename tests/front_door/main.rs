@@ -9,6 +9,7 @@ mod check;
 mod command_line;
 mod conformance;
 mod console;
+mod control_socket;
 mod dev;
 mod docs;
 mod drops;
