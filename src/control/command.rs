@@ -13,9 +13,9 @@ use crate::actor::node::Node;
 use crate::actor::port::Port;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Desk, Injection};
-use crate::hotfix::record::{Freeze, PatchId, Record, Shown};
+use crate::hotfix::record::{PatchId, Record, Shown};
 use crate::hotfix::round::Advance;
-use crate::hotfix::story::Chapter;
+use crate::hotfix::story::{Letterbox, Story};
 use crate::hotfix::told::Told;
 
 /// The service that answers for the VMs.
@@ -164,10 +164,10 @@ pub trait Patches: Send + Sync {
     fn freeze(&self, service: Option<String>, by: String, reason: Option<String>) -> Promise<Told>;
     /// Ends a freeze.
     fn unfreeze(&self, service: Option<String>, by: String) -> Promise<Told>;
-    /// What holds.
-    fn freezes(&self) -> Vec<Freeze>;
+    /// What is kept out just now.
+    fn letterbox(&self) -> Letterbox;
     /// The latest events of one service, or of all.
-    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>>;
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Story, String>>;
     /// One patch.
     fn show(&self, id: PatchId) -> Promise<Result<Shown, String>>;
     /// The patches of a service that are live.
@@ -207,11 +207,11 @@ impl Patches for Desk {
         Box::pin(async move { desk.unfreeze(service, by).await })
     }
 
-    fn freezes(&self) -> Vec<Freeze> {
-        Desk::freezes(self)
+    fn letterbox(&self) -> Letterbox {
+        Desk::letterbox(self)
     }
 
-    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>> {
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Story, String>> {
         let desk = self.clone();
         Box::pin(async move { desk.history(service, limit).await })
     }

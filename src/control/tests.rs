@@ -23,9 +23,9 @@ use crate::control::command::{Patches, Promise};
 use crate::control::console::{Config, Console};
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Injection, Target};
-use crate::hotfix::record::{Freeze, PatchId, Record, Shown};
+use crate::hotfix::record::{PatchId, Record, Shown};
 use crate::hotfix::round::Advance;
-use crate::hotfix::story::Chapter;
+use crate::hotfix::story::{Letterbox, Story};
 use crate::hotfix::told::Told;
 
 /// Longer than anything takes on a busy machine.
@@ -135,15 +135,15 @@ impl Patches for FakePatches {
         Box::pin(async move { told(format!("{service:?}"), service.is_some()) })
     }
 
-    fn freezes(&self) -> Vec<Freeze> {
-        Vec::new()
+    fn letterbox(&self) -> Letterbox {
+        Letterbox::default()
     }
 
-    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>> {
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Story, String>> {
         Box::pin(async move {
             match service {
                 Some(name) => Err(format!("no {name} in {limit}")),
-                None => Ok(Vec::new()),
+                None => Ok(Story::default()),
             }
         })
     }

@@ -9,9 +9,9 @@ use crate::actor::instance::Instance;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::parcel::Parcel;
-use crate::hotfix::record::{self, Freeze, Origin, PatchId, Record, Shown, Target as RecordedTarget};
+use crate::hotfix::record::{self, Origin, PatchId, Record, Shown, Target as RecordedTarget};
 use crate::hotfix::round::Advance;
-use crate::hotfix::story::Chapter;
+use crate::hotfix::story::{Chapter, Letterbox, Story};
 use crate::hotfix::told::Told;
 
 /// The door to the post room for consoles.
@@ -143,20 +143,21 @@ impl Desk {
         }
     }
 
-    /// The latest events, oldest first.
+    /// The latest events, and how things stand.
     ///
     /// # Errors
     /// When the history cannot be read.
-    pub async fn history(&self, service: Option<String>, limit: u32) -> Result<Vec<Chapter>, String> {
+    pub async fn history(&self, service: Option<String>, limit: u32) -> Result<Story, String> {
         let service = service.map(|service| service.replace('/', "."));
         let entries = self
             .office
             .books(|Books { history, .. }| history.recent(service.as_deref(), limit));
         let entries = entries.map_err(|e| e.to_string())?;
-        Ok(entries
-            .iter()
-            .map(|entry| Chapter::of(entry, |patch| self.runs_in(patch)))
-            .collect())
+        let chapter = |entry| Chapter::of(entry, |patch| self.runs_in(patch));
+        Ok(Story {
+            events: entries.iter().map(chapter).collect(),
+            letterbox: self.letterbox().of(service.as_deref()),
+        })
     }
 
     /// One patch.
@@ -206,9 +207,12 @@ impl Desk {
         self.office.unfreeze(service, &by).unwrap_or_else(Told::refused)
     }
 
-    /// Everything that is frozen.
-    pub fn freezes(&self) -> Vec<Freeze> {
-        self.office.freezes()
+    /// What is kept out just now.
+    pub fn letterbox(&self) -> Letterbox {
+        Letterbox {
+            frozen: self.office.freezes(),
+            waiting: self.office.waits(),
+        }
     }
 
     /// Tells how far long work is, for as long as somebody listens.

@@ -21,6 +21,7 @@ use crate::hotfix::round::Advance;
 use crate::hotfix::round::Limits;
 use crate::hotfix::sources::Sources;
 use crate::hotfix::standing::Standing;
+use crate::hotfix::waiting::Waiting;
 use crate::patch::order::{Loader, Patch, PostRoom};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Delivery, count};
@@ -83,6 +84,7 @@ pub struct Office {
     /// What new instances get.
     pub(super) standing: Standing,
     pub(super) freezes: Freezes,
+    pub(super) waiting: Waiting,
     /// Tells how far long work is.
     pub(super) progress: broadcast::Sender<Advance>,
     /// Who has loaded which source file; in dev mode only.
@@ -151,6 +153,7 @@ impl Office {
             books: Mutex::new(Books { history, archive }),
             standing: Standing::default(),
             freezes,
+            waiting: Waiting::default(),
             progress: broadcast::Sender::new(PROGRESS),
             sources,
             turns: Mutex::default(),
@@ -166,6 +169,16 @@ impl Office {
     /// Works with history and archive. Blocks on the disk.
     pub(super) fn books<T>(&self, work: impl FnOnce(&mut Books) -> T) -> T {
         tokio::task::block_in_place(|| work(&mut self.books.lock()))
+    }
+
+    /// Waits until what has the turn of that service, or of any, and what waits for it now, has had it.
+    pub(super) async fn pass_turns(&self, service: Option<&str>) {
+        let turns = self.turns.lock().clone();
+        for (of, turn) in turns {
+            if service.is_none_or(|service| service == of) {
+                drop(turn.lock().await);
+            }
+        }
     }
 
     /// The turn of one service: one patch at a time, in the order of arrival, whatever other services do.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::Serialize;
-use serde_json::json;
 
 use crate::actor::instance::Instance;
 use crate::control::command::{Command, Pending, Reply, Request, Run, Window};
 use crate::hotfix::record::{Record, Target};
+use crate::hotfix::story::Letterbox;
 
 /// See the module.
 pub const COMMAND: Command = Command {
@@ -18,6 +18,14 @@ pub const COMMAND: Command = Command {
     help: "show the services by handle",
     run: Run::Later(run),
 };
+
+/// What runs, and what is kept out.
+#[derive(Serialize)]
+struct Listing {
+    instances: Vec<Row>,
+    #[serde(flatten)]
+    letterbox: Letterbox,
+}
 
 /// One instance. The field names are those of the JSON that the command line prints.
 #[derive(Serialize)]
@@ -77,7 +85,10 @@ async fn rows(window: &Window, listed: &[Arc<Instance>]) -> Result<Reply, String
         .collect();
     Ok(Reply::with(
         "",
-        &json!({ "instances": rows, "frozen": window.patches.freezes() }),
+        &Listing {
+            instances: rows,
+            letterbox: window.patches.letterbox(),
+        },
     ))
 }
 
