@@ -13,7 +13,7 @@ use crate::actor::node::Node;
 use crate::actor::port::Port;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Desk, Injection};
-use crate::hotfix::record::{PatchId, Record, Shown};
+use crate::hotfix::record::{PatchId, Shown};
 use crate::hotfix::round::Advance;
 use crate::hotfix::story::{Letterbox, Story};
 use crate::hotfix::told::Told;
@@ -170,8 +170,6 @@ pub trait Patches: Send + Sync {
     fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Story, String>>;
     /// One patch.
     fn show(&self, id: PatchId) -> Promise<Result<Shown, String>>;
-    /// The patches of a service that are live.
-    fn live(&self, service: String) -> Promise<Result<Vec<Record>, String>>;
     /// Tells how far long work is.
     fn progress(&self) -> broadcast::Receiver<Advance>;
 }
@@ -219,11 +217,6 @@ impl Patches for Desk {
     fn show(&self, id: PatchId) -> Promise<Result<Shown, String>> {
         let desk = self.clone();
         Box::pin(async move { desk.show(id).await })
-    }
-
-    fn live(&self, service: String) -> Promise<Result<Vec<Record>, String>> {
-        let desk = self.clone();
-        Box::pin(async move { desk.live(&service).await })
     }
 
     fn progress(&self) -> broadcast::Receiver<Advance> {

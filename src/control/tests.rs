@@ -23,7 +23,7 @@ use crate::control::command::{Patches, Promise};
 use crate::control::console::{Config, Console};
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Injection, Target};
-use crate::hotfix::record::{PatchId, Record, Shown};
+use crate::hotfix::record::{PatchId, Shown};
 use crate::hotfix::round::Advance;
 use crate::hotfix::story::{Letterbox, Story};
 use crate::hotfix::told::Told;
@@ -150,10 +150,6 @@ impl Patches for FakePatches {
 
     fn show(&self, id: PatchId) -> Promise<Result<Shown, String>> {
         Box::pin(async move { Err(format!("no {id}")) })
-    }
-
-    fn live(&self, _service: String) -> Promise<Result<Vec<Record>, String>> {
-        Box::pin(async move { Ok(Vec::new()) })
     }
 
     fn progress(&self) -> broadcast::Receiver<Advance> {

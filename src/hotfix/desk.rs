@@ -172,26 +172,6 @@ impl Desk {
         shown.ok_or_else(|| format!("there is no patch {id}; `history` has the numbers"))
     }
 
-    /// The newest version of each patch of a service that is live, oldest first; without saved source files, which are in the source itself.
-    ///
-    /// # Errors
-    /// When the history cannot be read.
-    pub async fn live(&self, service: &str) -> Result<Vec<Record>, String> {
-        let live = self.office.books(|Books { history, .. }| history.live(service));
-        let mut live = live.map_err(|e| e.to_string())?;
-        let mut seen: Vec<(String, RecordedTarget)> = Vec::new();
-        live.retain(|record| {
-            let key = (record.name.clone(), record.target);
-            // A patch for one instance ended with that instance.
-            let is_past = record.target != RecordedTarget::All && record.id <= self.office.newest_before;
-            let is_newest = record.origin != Origin::Source && !is_past && !seen.contains(&key);
-            seen.push(key);
-            is_newest
-        });
-        live.reverse();
-        Ok(live)
-    }
-
     /// Freezes a service, or all.
     pub async fn freeze(&self, service: Option<String>, by: String, reason: Option<String>) -> Told {
         let service = service.map(|service| service.replace('/', "."));

@@ -136,6 +136,7 @@ impl Restart {
             Some(Ok(())) => {
                 bury(&self.old);
                 new.on_probation.set(false);
+                new.show();
                 new.instance.forget_behind();
                 (self.reply)(renewed(&new, self.began, self.had_state));
                 (new, self.requests)

@@ -16,6 +16,7 @@ mod drops;
 mod freeze;
 mod harness;
 mod inject;
+mod list;
 mod lua_tests;
 mod patch_apply;
 mod patch_failure;
