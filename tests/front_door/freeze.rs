@@ -107,7 +107,9 @@ fn a_file_without_an_instance_is_shown_until_it_goes() {
 
 #[test]
 fn a_freeze_of_the_node_waits_for_patches_that_are_under_way() {
-    let (project, mut node) = running();
+    let project = Project::with_svc().set("hotfix", "time_limit", "\"60s\"");
+    let mut node = project.start();
+    node.wait_line("ready");
     let slow = "io.open('began', 'w'):close() local t = os.clock() while os.clock() - t < 0.5 do end\n";
     project.write("slow.lua", slow.to_owned() + GREETING);
     std::thread::scope(|scope| {
