@@ -50,7 +50,7 @@ pub async fn read(window: &Window, request: &Request<'_>) -> Result<Injection, S
         label,
         bytes,
         args,
-        by: request.peer.to_owned(),
+        by: request.asker.clone(),
     })
 }
 

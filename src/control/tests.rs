@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::actor::address::Handle;
@@ -21,10 +21,10 @@ use crate::actor::node::{Node, Spawn};
 use crate::actor::workers::Workers;
 use crate::control::command::{Patches, Promise};
 use crate::control::console::{Config, Console};
+use crate::hotfix::asker::Asker;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Injection, Target};
 use crate::hotfix::record::{PatchId, Shown};
-use crate::hotfix::round::Advance;
 use crate::hotfix::story::{Letterbox, Story};
 use crate::hotfix::told::Told;
 
@@ -117,11 +117,11 @@ impl Patches for FakePatches {
         Box::pin(async move { told(report, true) })
     }
 
-    fn restart(&self, service: String, _by: String) -> Promise<Told> {
+    fn restart(&self, service: String, _by: Asker) -> Promise<Told> {
         Box::pin(async move { told(format!("{service} restarted"), true) })
     }
 
-    fn roll_back(&self, service: String, wanted: Wanted, _by: String) -> Promise<Told> {
+    fn roll_back(&self, service: String, wanted: Wanted, _by: Asker) -> Promise<Told> {
         let report = format!("{service} {wanted:?}");
         let done = wanted != Wanted::All;
         Box::pin(async move { told(report, done) })
@@ -150,10 +150,6 @@ impl Patches for FakePatches {
 
     fn show(&self, id: PatchId) -> Promise<Result<Shown, String>> {
         Box::pin(async move { Err(format!("no {id}")) })
-    }
-
-    fn progress(&self) -> broadcast::Receiver<Advance> {
-        broadcast::Sender::new(1).subscribe()
     }
 }
 

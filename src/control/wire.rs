@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The version of all this. A node and a client of different versions say so instead of guessing.
 pub const VERSION: u32 = 1;
 
-/// The longest line, in bytes.
+/// The longest line of an answer, in bytes.
 pub const LONGEST: u64 = 64 << 20;
 
 /// The part of a request that every version has: it is read first, so that another version gets a sentence.

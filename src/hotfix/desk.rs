@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
-
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
+use crate::hotfix::asker::Asker;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{self, Origin, PatchId, Record, Shown, Target as RecordedTarget};
-use crate::hotfix::round::Advance;
 use crate::hotfix::story::{Chapter, Letterbox, Story};
 use crate::hotfix::told::Told;
 
@@ -43,7 +41,7 @@ pub struct Injection {
     /// What `...` is in it.
     pub args: Vec<String>,
     /// Who hands it in.
-    pub by: String,
+    pub by: Asker,
 }
 
 impl Desk {
@@ -80,7 +78,7 @@ impl Desk {
     }
 
     /// Takes patches of a service back.
-    pub async fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told {
+    pub async fn roll_back(&self, service: String, wanted: Wanted, by: Asker) -> Told {
         let service = service.replace('/', ".");
         self.office
             .roll_back(&service, wanted, &by)
@@ -89,7 +87,7 @@ impl Desk {
     }
 
     /// Lets a service begin anew in place.
-    pub async fn restart(&self, service: String, by: String) -> Told {
+    pub async fn restart(&self, service: String, by: Asker) -> Told {
         let service = service.replace('/', ".");
         self.office.restart(&service, &by).await.unwrap_or_else(Told::refused)
     }
@@ -193,11 +191,6 @@ impl Desk {
             frozen: self.office.freezes(),
             waiting: self.office.waits(),
         }
-    }
-
-    /// Tells how far long work is, for as long as somebody listens.
-    pub fn progress(&self) -> broadcast::Receiver<Advance> {
-        self.office.progress.subscribe()
     }
 
     /// In how many living instances a patch that was applied runs.

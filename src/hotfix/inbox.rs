@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
 
+use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{self, Origin, Target};
@@ -190,7 +191,7 @@ fn parcel(file: Settled) -> Parcel {
         label: file.display,
         bytes: file.bytes,
         args: Vec::new(),
-        by: record::owner(file.owner),
+        by: Asker::patient(record::owner(file.owner)),
         origin: Origin::Dropped,
         target: Target::All,
         path: Some(file.path),

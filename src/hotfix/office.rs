@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{debug, info, warn};
 
@@ -17,7 +16,6 @@ use crate::hotfix::frozen::Freezes;
 use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::lock::{self, LockError, StateLock};
 use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject};
-use crate::hotfix::round::Advance;
 use crate::hotfix::round::Limits;
 use crate::hotfix::sources::Sources;
 use crate::hotfix::standing::Standing;
@@ -54,9 +52,6 @@ pub struct Config {
     pub in_flight_wait: Duration,
 }
 
-/// How many words of progress a slow listener may miss.
-const PROGRESS: usize = 16;
-
 /// Why the post room cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -85,8 +80,6 @@ pub struct Office {
     pub(super) standing: Standing,
     pub(super) freezes: Freezes,
     pub(super) waiting: Waiting,
-    /// Tells how far long work is.
-    pub(super) progress: broadcast::Sender<Advance>,
     /// Who has loaded which source file; in dev mode only.
     pub sources: Option<Sources>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -154,7 +147,6 @@ impl Office {
             standing: Standing::default(),
             freezes,
             waiting: Waiting::default(),
-            progress: broadcast::Sender::new(PROGRESS),
             sources,
             turns: Mutex::default(),
             watcher: OnceLock::new(),

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tracing::warn;
 
+use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::record::{self, Event, EventKind, Outcome, Subject};
 use crate::hotfix::round::Round;
@@ -20,7 +21,8 @@ impl Office {
     ///
     /// # Errors
     /// When no instance is running.
-    pub async fn restart(self: &Arc<Self>, service: &str, by: &str) -> Result<Told, String> {
+    pub async fn restart(self: &Arc<Self>, service: &str, asker: &Asker) -> Result<Told, String> {
+        let by = asker.name.as_str();
         let _turn = self.turn(service).await;
         let began = Instant::now();
         let instances = self.node.registry().of_service(service);
@@ -29,7 +31,7 @@ impl Office {
         }
         let order = |reply, progress| Order::Restart { reply, progress };
         let round = Round {
-            progress: &self.progress,
+            asker,
             what: service,
             node: &self.node,
             limits: self.limits(),
