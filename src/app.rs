@@ -103,7 +103,9 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
         config.base.clone(),
         config.hotfix.max_size,
     );
-    let socket = ControlSocket::open(&config.node.state, Arc::new(window))?;
+    // Some file systems (mounts into containers) have no sockets; services and the console need none.
+    let socket = ControlSocket::open(&config.node.state, Arc::new(window))
+        .inspect_err(|why| warn!("the command line cannot reach this node: {why}"));
     let start = tokio::spawn(start(host, office, config, options.poll, sources));
     let outcome = tokio::select! {
         code = node.stop_requested() => Ok(code),

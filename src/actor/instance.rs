@@ -1,6 +1,7 @@
 //! One running instance of a service: its mailbox, its turn on a worker thread, and what others may know about it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -25,10 +26,6 @@ pub trait Actor: Send {
     fn message(&mut self, message: Message) -> Next;
     /// Handles one job, between two messages.
     fn job(&mut self, job: Job) -> Next;
-    /// How much memory it has, in bytes.
-    fn memory(&self) -> usize {
-        0
-    }
     /// The mailbox is closed and this is the last call. Returns the requests that were taken and never answered, as (source, session).
     fn end(&mut self) -> Vec<(Handle, u32)>;
 }
@@ -72,6 +69,8 @@ pub struct Instance {
     pub counters: Counters,
     /// What its peers have and it has not: names that people know.
     behind: Mutex<BTreeSet<String>>,
+    /// What was put into it since it started.
+    live: Mutex<Vec<Live>>,
     turn: AtomicU8,
     body: Mutex<Body>,
 }
@@ -83,8 +82,29 @@ pub struct Counters {
     pub messages: AtomicU64,
     /// Time spent in handling, in nanoseconds.
     pub busy_ns: AtomicU64,
-    /// Memory after the last turn, in bytes.
-    pub memory: AtomicUsize,
+    /// Where its actor counts its memory.
+    memory: Mutex<Arc<AtomicUsize>>,
+}
+
+impl Counters {
+    /// How much memory it has just now, in bytes, whatever it does.
+    pub fn memory(&self) -> usize {
+        self.memory.lock().load(Ordering::Relaxed)
+    }
+
+    /// Says where the actor counts its memory, in bytes.
+    pub fn count_memory_in(&self, count: Arc<AtomicUsize>) {
+        *self.memory.lock() = count;
+    }
+}
+
+/// Something that was put into an instance after it had started, as people know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
 }
 
 struct Body {
@@ -118,6 +138,7 @@ impl Instance {
             mailbox: Mailbox::new(),
             counters: Counters::default(),
             behind: Mutex::default(),
+            live: Mutex::default(),
             turn: AtomicU8::new(0),
             body: Mutex::new(Body {
                 actor: Some(actor),
@@ -144,6 +165,16 @@ impl Instance {
     /// What its peers have and it has not, sorted.
     pub fn behind(&self) -> Vec<String> {
         self.behind.lock().iter().cloned().collect()
+    }
+
+    /// Says what was put into it and is live, in the order in which it came.
+    pub fn set_live(&self, live: Vec<Live>) {
+        *self.live.lock() = live;
+    }
+
+    /// What was put into it and is live, in the order in which it came.
+    pub fn live(&self) -> Vec<Live> {
+        self.live.lock().clone()
     }
 
     /// Whether a worker runs it just now.
@@ -209,7 +240,6 @@ impl Instance {
         self.counters
             .busy_ns
             .fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        self.counters.memory.store(actor.memory(), Ordering::Relaxed);
         if next == Next::End {
             self.mailbox.close();
         }

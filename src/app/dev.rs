@@ -12,6 +12,7 @@ use crate::actor::node::Node;
 use crate::app::{GRACE, launch};
 use crate::config::{Config, Profile};
 use crate::dev::{self, Keyboard, RestartAll};
+use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::record;
 use crate::log;
@@ -60,7 +61,7 @@ pub fn start(config: &Config, host: &Arc<Host>, office: &Arc<Office>) -> Unbound
         base: config.base.clone(),
         colour: log::colour(&config.log),
         watched: roots.chain([config.hotfix.label.clone()]).collect(),
-        by: record::owner(rustix::process::getuid().as_raw()),
+        by: Asker::patient(record::owner(rustix::process::getuid().as_raw())),
     };
     let parts = dev::Parts {
         office: office.clone(),

@@ -46,8 +46,8 @@ pub struct Inject {
     target: String,
     /// The patch file
     file: PathBuf,
-    /// What `...` is in the patch
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    /// What `...` is in the patch; those that begin with `-` stand behind `--`
+    #[arg(allow_negative_numbers = true)]
     args: Vec<String>,
     #[command(flatten)]
     output: Output,

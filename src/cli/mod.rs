@@ -178,7 +178,7 @@ mod tests {
     fn what_is_asked_is_a_line_of_the_console() {
         for (typed, line) in [
             ("hotlua list", "list"),
-            ("hotlua inject svc a.lua 1 -x", "inject svc"),
+            ("hotlua inject svc a.lua 1 -- -x", "inject svc"),
             ("hotlua check :0000000a a.lua", "check :0000000a"),
             ("hotlua history", "history  -n 50"),
             ("hotlua history svc -n 3", "history svc -n 3"),
@@ -202,13 +202,13 @@ mod tests {
         let Ok(Command {
             action: Action::Ask(ask),
             ..
-        }) = read("hotlua inject svc a.lua --json 1 -x --y")
+        }) = read("hotlua inject svc a.lua 1 -2 --json -- -x --y")
         else {
             panic!("it asks nothing");
         };
         let file = ask.file.expect("a file");
         assert_eq!((file.path.to_str(), ask.json), (Some("a.lua"), true));
-        assert_eq!(file.args, ["1", "-x", "--y"]);
+        assert_eq!(file.args, ["1", "-2", "-x", "--y"]);
     }
 
     #[test]

@@ -5,12 +5,12 @@ mod render;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
 use crate::cli::ask::{Ask, File};
 use crate::client::connect::Connection;
 use crate::client::render::Style;
 use crate::config::Config;
+use crate::control::patch_file;
 use crate::control::wire::{Answer, Head};
 use crate::log;
 
@@ -18,6 +18,8 @@ use crate::log;
 const NOT_DONE: u8 = 1;
 /// The exit code when the node cannot be reached, or a file cannot be read.
 const UNREACHED: u8 = 2;
+/// The largest file that is sent, in bytes; what the node takes is for it to say (`hotfix.max_size`).
+const LARGEST: u64 = 512 << 20;
 
 /// Asks the node; the exit code.
 pub fn run(config: &Config, ask: &Ask) -> u8 {
@@ -72,20 +74,15 @@ fn show(shown: &str, is_result: bool) -> Result<(), String> {
 /// The file of `inject` and `check`, read by whoever asks: the node need not be able to.
 fn read(file: &File) -> Result<(Head, Vec<u8>), String> {
     let label = file.path.to_string_lossy().into_owned();
-    let bytes = std::fs::read(&file.path).map_err(|error| explain(&file.path, &error))?;
+    let sent = |why: String| format!("cannot send {label}: {why}");
+    let bytes = patch_file::bytes_of(&file.path, LARGEST, "this user").map_err(sent)?;
+    let bytes = bytes.ok_or_else(|| sent(format!("it is larger than {LARGEST} bytes, and no patch is")))?;
     let head = Head {
         label,
         size: bytes.len() as u64,
         args: file.args.clone(),
     };
     Ok((head, bytes))
-}
-
-fn explain(path: &Path, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
-        _ => format!("cannot read {}: {error}", path.display()),
-    }
 }
 
 /// How far long work is: one line of the terminal, written over and over. Without a terminal nothing is said.

@@ -39,7 +39,7 @@ fn coloured_diff(style: Style, text: &str, plain: &str) -> String {
     }
 }
 
-/// The instances as a table, and what is frozen.
+/// The instances as a table, what is frozen, and the files that wait.
 fn list(data: &Value) -> String {
     let columns = [
         ("HANDLE", Align::Left),
@@ -72,6 +72,11 @@ fn list(data: &Value) -> String {
             text("by").unwrap_or_default(),
         );
         out.push_str(&format!("frozen: {service}, since {since} by {by}{reason}\n"));
+    }
+    for waits in data["waiting"].as_array().into_iter().flatten() {
+        let text = |key: &str| waits[key].as_str().unwrap_or_default();
+        let (service, name, why) = (text("service"), text("name"), text("why"));
+        out.push_str(&format!("waiting: {service}/{name}: {why}\n"));
     }
     out
 }
@@ -111,12 +116,14 @@ mod tests {
                 { "handle": ":0000000b", "service": "longer", "args": "", "queue": 12, "memory": 0, "patches": [], "behind": [] },
             ],
             "frozen": [{ "service": null, "since": "2026-11-25T08:00:00.000Z", "by": "root", "reason": "night" }],
+            "waiting": [{ "service": "b", "name": "z.lua", "why": "no instance of b is running" }],
         });
         let expected = "\
 HANDLE     SERVICE  ARGS  QUEUE   MEMORY  PATCHES
 :0000000a  a        1 2       0  2.0 KiB  7 x.lua; behind: y.lua
 :0000000b  longer            12      0 B
 frozen: the node, since 2026-11-25T08:00:00.000Z by root: night
+waiting: b/z.lua: no instance of b is running
 ";
         assert_eq!(answer(PLAIN, "list", "", &data), expected);
     }

@@ -6,16 +6,15 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
 
 use crate::actor::message::kind;
 use crate::actor::node::Node;
 use crate::actor::port::Port;
+use crate::hotfix::asker::Asker;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Desk, Injection};
-use crate::hotfix::record::{Freeze, PatchId, Record, Shown};
-use crate::hotfix::round::Advance;
-use crate::hotfix::story::Chapter;
+use crate::hotfix::record::{PatchId, Shown};
+use crate::hotfix::story::{Letterbox, Story};
 use crate::hotfix::told::Told;
 
 /// The service that answers for the VMs.
@@ -55,8 +54,8 @@ pub struct Request<'a> {
     pub command: &'static Command,
     /// What follows its name, without white space around it.
     pub rest: &'a str,
-    /// Who asks, as log and archive name it.
-    pub peer: &'a str,
+    /// Who asks.
+    pub asker: &'a Asker,
     /// The patch file that came with it; without, it is read from the disk.
     pub upload: Option<&'a Upload>,
     /// The data of the answer are wanted, and not only its text.
@@ -157,23 +156,19 @@ pub trait Patches: Send + Sync {
     /// Says what a patch would do.
     fn check(&self, injection: Injection) -> Promise<Told>;
     /// Takes patches of a service back.
-    fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Promise<Told>;
+    fn roll_back(&self, service: String, wanted: Wanted, by: Asker) -> Promise<Told>;
     /// Lets a service begin anew in place.
-    fn restart(&self, service: String, by: String) -> Promise<Told>;
+    fn restart(&self, service: String, by: Asker) -> Promise<Told>;
     /// Freezes a service, or all.
     fn freeze(&self, service: Option<String>, by: String, reason: Option<String>) -> Promise<Told>;
     /// Ends a freeze.
     fn unfreeze(&self, service: Option<String>, by: String) -> Promise<Told>;
-    /// What holds.
-    fn freezes(&self) -> Vec<Freeze>;
+    /// What is kept out just now.
+    fn letterbox(&self) -> Letterbox;
     /// The latest events of one service, or of all.
-    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>>;
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Story, String>>;
     /// One patch.
     fn show(&self, id: PatchId) -> Promise<Result<Shown, String>>;
-    /// The patches of a service that are live.
-    fn live(&self, service: String) -> Promise<Result<Vec<Record>, String>>;
-    /// Tells how far long work is.
-    fn progress(&self) -> broadcast::Receiver<Advance>;
 }
 
 impl Patches for Desk {
@@ -187,12 +182,12 @@ impl Patches for Desk {
         Box::pin(async move { desk.check(injection).await })
     }
 
-    fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Promise<Told> {
+    fn roll_back(&self, service: String, wanted: Wanted, by: Asker) -> Promise<Told> {
         let desk = self.clone();
         Box::pin(async move { desk.roll_back(service, wanted, by).await })
     }
 
-    fn restart(&self, service: String, by: String) -> Promise<Told> {
+    fn restart(&self, service: String, by: Asker) -> Promise<Told> {
         let desk = self.clone();
         Box::pin(async move { desk.restart(service, by).await })
     }
@@ -207,11 +202,11 @@ impl Patches for Desk {
         Box::pin(async move { desk.unfreeze(service, by).await })
     }
 
-    fn freezes(&self) -> Vec<Freeze> {
-        Desk::freezes(self)
+    fn letterbox(&self) -> Letterbox {
+        Desk::letterbox(self)
     }
 
-    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>> {
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Story, String>> {
         let desk = self.clone();
         Box::pin(async move { desk.history(service, limit).await })
     }
@@ -219,15 +214,6 @@ impl Patches for Desk {
     fn show(&self, id: PatchId) -> Promise<Result<Shown, String>> {
         let desk = self.clone();
         Box::pin(async move { desk.show(id).await })
-    }
-
-    fn live(&self, service: String) -> Promise<Result<Vec<Record>, String>> {
-        let desk = self.clone();
-        Box::pin(async move { desk.live(&service).await })
-    }
-
-    fn progress(&self) -> broadcast::Receiver<Advance> {
-        Desk::progress(self)
     }
 }
 

@@ -11,7 +11,7 @@ mod commands;
 pub mod console;
 pub mod far;
 mod line;
-mod patch_file;
+pub mod patch_file;
 mod send;
 mod session;
 pub mod socket;

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::actor::address::Handle;
 use crate::control::address;
@@ -37,9 +37,10 @@ pub async fn read(window: &Window, request: &Request<'_>) -> Result<Injection, S
         Some(upload) => Ok(upload.bytes.clone()),
         None => {
             // A disk that does not answer holds up this client only.
-            let reading = tokio::task::spawn_blocking(move || bytes_of(&path, limit));
+            let reading = tokio::task::spawn_blocking(move || bytes_of(&path, limit, "the node"));
             let read = reading.await;
-            read.map_err(|_| format!("Can't open {label}: the node is stopping"))?
+            let read = read.map_err(|_| format!("Can't open {label}: the node is stopping"))?;
+            read.and_then(|bytes| bytes.ok_or_else(|| too_large(limit)))
         }
     };
     let bytes = bytes.map_err(|why| format!("Can't open {label}: {why}"))?;
@@ -49,7 +50,7 @@ pub async fn read(window: &Window, request: &Request<'_>) -> Result<Injection, S
         label,
         bytes,
         args,
-        by: request.peer.to_owned(),
+        by: request.asker.clone(),
     })
 }
 
@@ -82,12 +83,20 @@ fn instance(window: &Window, handle: Handle) -> Result<Target, String> {
     Ok(Target::Instance(handle))
 }
 
-/// The bytes of a regular file of at most `limit` bytes, or what is wrong with it.
-fn bytes_of(path: &PathBuf, limit: u64) -> Result<Vec<u8>, String> {
+/// The bytes of a regular file; `None` if there are more than `limit`. `reader`: who reads it, for messages.
+///
+/// # Errors
+/// What is wrong with the file, as a clause.
+pub fn bytes_of(path: &Path, limit: u64, reader: &str) -> Result<Option<Vec<u8>>, String> {
+    let reason = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
+        io::ErrorKind::PermissionDenied => format!("{reader} may not read {}", path.display()),
+        _ => format!("{}: {error}", path.display()),
+    };
     // Non-blocking, so that a named pipe without a writer cannot hold the thread for ever; regular files do not mind.
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file = opened.map_err(|error| reason(path, &error))?;
-    let metadata = file.metadata().map_err(|error| reason(path, &error))?;
+    let file = opened.map_err(reason)?;
+    let metadata = file.metadata().map_err(reason)?;
     if metadata.is_dir() {
         return Err("it is a directory; name one file".to_owned());
     }
@@ -98,17 +107,6 @@ fn bytes_of(path: &PathBuf, limit: u64) -> Result<Vec<u8>, String> {
     // By what is there and not by the length that was told: it may grow meanwhile.
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(|error| reason(path, &error))?;
-    if bytes.len() as u64 > limit {
-        return Err(too_large(limit));
-    }
-    Ok(bytes)
-}
-
-fn reason(path: &Path, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
-        io::ErrorKind::PermissionDenied => format!("the node may not read {}", path.display()),
-        _ => format!("{}: {error}", path.display()),
-    }
+        .map_err(reason)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
 }

@@ -17,6 +17,7 @@ use crate::control::line::{LONGEST, Line, Lines};
 use crate::control::send::{PATIENCE, send};
 use crate::control::table::{self, Sender};
 use crate::control::text;
+use crate::hotfix::asker::Asker;
 
 /// How long a client has to say the token: until then it is a stranger on a seat that others may need.
 const TIME_FOR_TOKEN: Duration = Duration::from_secs(30);
@@ -135,9 +136,9 @@ impl<'a> Session<'a> {
 
     /// Runs a command. It is given up when the client breaks the connection, and some time after it has ended it properly.
     async fn run(&mut self, window: &Window, line: &str) -> io::Result<Reply> {
-        let peer = self.peer.to_string();
+        let asker = Asker::patient(self.peer.to_string());
         let sender = Sender {
-            peer: &peer,
+            asker: &asker,
             upload: None,
             wants_data: false,
         };

@@ -7,19 +7,29 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::{JoinHandle, JoinSet};
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{error, warn};
 
 use crate::control::command::{Reply, Upload, Window};
+use crate::control::send::{PATIENCE, send};
 use crate::control::table::{self, Sender};
 use crate::control::text;
-use crate::control::wire::{Answer, Ask, LONGEST, VERSION, socket};
+use crate::control::wire::{Answer, Ask, Introduction, VERSION, socket};
+use crate::hotfix::asker::{Advance, Asker};
 use crate::hotfix::record;
 
+/// How many clients are served at once; more wait for their turn.
+const SEATS: usize = 64;
+/// How long a client may take to say what it wants.
+const TIME_TO_ASK: Duration = Duration::from_secs(30);
+/// The longest line of a request, in bytes: a command line and some.
+const LONGEST: u64 = 4 << 20;
 /// Until the next try, when the system gives no connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,28 +72,44 @@ fn bind(state: &Path, path: &Path) -> io::Result<UnixListener> {
     let folder = state.join(".control");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir(&folder)?;
-    std::fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+    let bound = bind_in(&folder, path);
+    let _ = std::fs::remove_dir_all(&folder);
+    bound
+}
+
+fn bind_in(folder: &Path, path: &Path) -> io::Result<UnixListener> {
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     let bound = folder.join("s");
     let listener = crate::control::far::with_short_path(&bound, |short| UnixListener::bind(short))?;
     std::fs::set_permissions(&bound, Permissions::from_mode(0o600))?;
     std::fs::rename(&bound, path)?;
-    std::fs::remove_dir(&folder)?;
     Ok(listener)
 }
 
 async fn accept(listener: UnixListener, window: Arc<Window>) {
+    let seats = Arc::new(Semaphore::new(SEATS));
     let mut clients = JoinSet::new();
     loop {
+        // The semaphore is never closed.
+        let seat = seats.clone().acquire_owned().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                clients.spawn(serve(stream, window.clone()));
+                let window = window.clone();
+                clients.spawn(async move {
+                    serve(stream, window).await;
+                    drop(seat);
+                });
             }
             Err(error) => {
                 warn!("the control socket cannot accept a client: {error}");
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        while clients.try_join_next().is_some() {}
+        while let Some(ended) = clients.try_join_next() {
+            if let Err(panic) = ended {
+                error!("a client of the control socket was lost: {panic}");
+            }
+        }
     }
 }
 
@@ -92,9 +118,8 @@ async fn serve(stream: UnixStream, window: Arc<Window>) {
         .peer_cred()
         .map_or_else(|_| "unknown".to_owned(), |peer| record::owner(peer.uid()));
     let (input, mut out) = stream.into_split();
-    let mut input = BufReader::new(input);
-    let reply = match request(&mut input, window.max_patch).await {
-        Ok((line, upload)) => answer(&mut out, &window, &line, &peer, upload.as_ref()).await,
+    let reply = match asked(BufReader::new(input), window.max_patch, TIME_TO_ASK).await {
+        Ok((line, upload)) => answer(&mut out, &window, &line, peer, upload.as_ref()).await,
         Err(why) => Reply::error(why),
     };
     let last = Answer::Reply {
@@ -106,22 +131,33 @@ async fn serve(stream: UnixStream, window: Arc<Window>) {
     let _ = say(&mut out, &last).await;
 }
 
-/// Reads a request.
-async fn request(
-    input: &mut (impl AsyncBufReadExt + Unpin),
+/// Reads a request, unless that takes longer than `patience`.
+async fn asked(
+    input: impl AsyncBufReadExt + Unpin,
     max_patch: u64,
+    patience: Duration,
 ) -> Result<(String, Option<Upload>), String> {
+    let late = |_| format!("nothing was asked within {} s", patience.as_secs());
+    timeout(patience, request(input, max_patch)).await.map_err(late)?
+}
+
+async fn request(mut input: impl AsyncBufReadExt + Unpin, max_patch: u64) -> Result<(String, Option<Upload>), String> {
     let broken = |error: io::Error| format!("the request is broken: {error}");
     let mut line = Vec::new();
-    let mut limited = (&mut *input).take(LONGEST);
+    let mut limited = (&mut input).take(LONGEST);
     limited.read_until(b'\n', &mut line).await.map_err(broken)?;
-    let ask: Ask = serde_json::from_slice(&line).map_err(|error| format!("the request makes no sense: {error}"))?;
-    if ask.version != VERSION {
+    if !line.ends_with(b"\n") {
+        return Err("the request has no end, or is too long".to_owned());
+    }
+    let Introduction { version } = serde_json::from_slice(&line).map_err(|_| {
+        "this is the control socket of a hotlua node, and what was sent is no request of `hotlua`".to_owned()
+    })?;
+    if version != VERSION {
         return Err(format!(
-            "this node speaks version {VERSION} of the control protocol and the client {}: use the `hotlua` that runs the node",
-            ask.version
+            "this node speaks version {VERSION} of the control protocol and the client {version}: use the `hotlua` that runs the node"
         ));
     }
+    let ask: Ask = serde_json::from_slice(&line).map_err(|error| format!("the request makes no sense: {error}"))?;
     let Some(head) = ask.upload else {
         return Ok((ask.line, None));
     };
@@ -145,33 +181,48 @@ async fn request(
 }
 
 /// Runs the command, and tells meanwhile how far it is.
-async fn answer(out: &mut OwnedWriteHalf, window: &Window, line: &str, peer: &str, upload: Option<&Upload>) -> Reply {
+async fn answer(out: &mut OwnedWriteHalf, window: &Window, line: &str, peer: String, upload: Option<&Upload>) -> Reply {
+    let (progress, mut advances) = unbounded_channel();
+    let asker = Asker {
+        name: peer,
+        progress: Some(progress),
+    };
     let sender = Sender {
-        peer,
+        asker: &asker,
         upload,
         wants_data: true,
     };
-    let mut progress = window.patches.progress();
     let mut reply = std::pin::pin!(table::run(window, line, sender));
     loop {
         tokio::select! {
             biased;
             reply = &mut reply => return reply,
-            advance = progress.recv() => match advance {
-                Ok(advance) => {
-                    let said = Answer::Progress { what: advance.what, done: advance.done, all: advance.all };
-                    // As above; the work goes on.
-                    let _ = say(out, &said).await;
-                }
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return reply.await,
-            },
+            Some(Advance { what, done, all }) = advances.recv() => {
+                // A client that has hung up misses it; the work goes on.
+                let _ = say(out, &Answer::Progress { what, done, all }).await;
+            }
         }
     }
 }
 
 async fn say(out: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
-    let mut line = serde_json::to_vec(answer)?;
-    line.push(b'\n');
-    out.write_all(&line).await
+    let line = serde_json::to_string(answer)? + "\n";
+    send(out, &line, PATIENCE).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncWriteExt, BufReader};
+
+    use super::asked;
+
+    #[tokio::test]
+    async fn one_that_never_asks_is_given_up() {
+        let (mut client, node) = tokio::io::duplex(64);
+        client.write_all(b"{\"version\":").await.expect("room");
+        let asked = asked(BufReader::new(node), 1, Duration::from_millis(20)).await;
+        assert_eq!(asked.err().as_deref(), Some("nothing was asked within 0 s"));
+    }
 }

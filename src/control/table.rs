@@ -3,6 +3,7 @@
 use crate::control::address;
 use crate::control::command::{Command, Reply, Request, Run, Upload, Window};
 use crate::control::commands::{check, exit, freeze, history, inject, kill, list, restart, rollback, show, unfreeze};
+use crate::hotfix::asker::Asker;
 
 /// Every command, sorted by name.
 const TABLE: &[Command] = &[
@@ -100,8 +101,8 @@ const TABLE: &[Command] = &[
 /// Who sends a line, and what comes with it.
 #[derive(Clone, Copy)]
 pub struct Sender<'a> {
-    /// For log and archive.
-    pub peer: &'a str,
+    /// Who.
+    pub asker: &'a Asker,
     /// A file.
     pub upload: Option<&'a Upload>,
     /// It is a program that wants data, not text.
@@ -119,7 +120,7 @@ pub async fn run(window: &Window, line: &str, sender: Sender<'_>) -> Reply {
     let request = Request {
         command,
         rest: rest.trim_start(),
-        peer: sender.peer,
+        asker: sender.asker,
         upload: sender.upload,
         wants_data: sender.wants_data,
     };

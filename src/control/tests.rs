@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::actor::address::Handle;
@@ -21,11 +21,11 @@ use crate::actor::node::{Node, Spawn};
 use crate::actor::workers::Workers;
 use crate::control::command::{Patches, Promise};
 use crate::control::console::{Config, Console};
+use crate::hotfix::asker::Asker;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::desk::{Injection, Target};
-use crate::hotfix::record::{Freeze, PatchId, Record, Shown};
-use crate::hotfix::round::Advance;
-use crate::hotfix::story::Chapter;
+use crate::hotfix::record::{PatchId, Shown};
+use crate::hotfix::story::{Letterbox, Story};
 use crate::hotfix::told::Told;
 
 /// Longer than anything takes on a busy machine.
@@ -117,11 +117,11 @@ impl Patches for FakePatches {
         Box::pin(async move { told(report, true) })
     }
 
-    fn restart(&self, service: String, _by: String) -> Promise<Told> {
+    fn restart(&self, service: String, _by: Asker) -> Promise<Told> {
         Box::pin(async move { told(format!("{service} restarted"), true) })
     }
 
-    fn roll_back(&self, service: String, wanted: Wanted, _by: String) -> Promise<Told> {
+    fn roll_back(&self, service: String, wanted: Wanted, _by: Asker) -> Promise<Told> {
         let report = format!("{service} {wanted:?}");
         let done = wanted != Wanted::All;
         Box::pin(async move { told(report, done) })
@@ -135,29 +135,21 @@ impl Patches for FakePatches {
         Box::pin(async move { told(format!("{service:?}"), service.is_some()) })
     }
 
-    fn freezes(&self) -> Vec<Freeze> {
-        Vec::new()
+    fn letterbox(&self) -> Letterbox {
+        Letterbox::default()
     }
 
-    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Vec<Chapter>, String>> {
+    fn history(&self, service: Option<String>, limit: u32) -> Promise<Result<Story, String>> {
         Box::pin(async move {
             match service {
                 Some(name) => Err(format!("no {name} in {limit}")),
-                None => Ok(Vec::new()),
+                None => Ok(Story::default()),
             }
         })
     }
 
     fn show(&self, id: PatchId) -> Promise<Result<Shown, String>> {
         Box::pin(async move { Err(format!("no {id}")) })
-    }
-
-    fn live(&self, _service: String) -> Promise<Result<Vec<Record>, String>> {
-        Box::pin(async move { Ok(Vec::new()) })
-    }
-
-    fn progress(&self) -> broadcast::Receiver<Advance> {
-        broadcast::Sender::new(1).subscribe()
     }
 }
 

@@ -9,10 +9,18 @@ use serde_json::Value;
 /// The version of all this. A node and a client of different versions say so instead of guessing.
 pub const VERSION: u32 = 1;
 
-/// The longest line, in bytes.
+/// The longest line of an answer, in bytes.
 pub const LONGEST: u64 = 64 << 20;
 
-/// A request.
+/// The part of a request that every version has: it is read first, so that another version gets a sentence.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Introduction {
+    /// As in [`Ask`].
+    pub version: u32,
+}
+
+/// A request. What is changed here, or in [`Answer`], so that another side would misunderstand it, changes [`VERSION`]; a reply that is
+/// not `ok` looks the same in every version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ask {
     /// See [`VERSION`].

@@ -13,6 +13,7 @@ use tracing::info;
 use crate::dev::batch::{Batch, git_lock};
 use crate::dev::keys::Key;
 use crate::dev::tell::{self, Part, Style};
+use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::record::PatchId;
 use crate::hotfix::sources::{Concerned, Sources, canonical};
@@ -30,7 +31,7 @@ pub struct Config {
     /// What is watched, as messages name it.
     pub watched: Vec<String>,
     /// Who saves, for the history.
-    pub by: String,
+    pub by: Asker,
 }
 
 /// Restarts the whole program.
@@ -277,7 +278,7 @@ impl Session {
                 self.office.clone(),
                 service,
                 concerned,
-                self.config.by.clone(),
+                self.config.by.name.clone(),
             ));
         }
         let mut parts = tasks.join_all().await;

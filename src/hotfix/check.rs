@@ -35,7 +35,7 @@ impl Office {
         };
         let diff = diff_of(&delivery, &parcel, last.as_ref().map(|last| last.bytes.as_slice()));
         let head = format!("[check] {}/{} {}\n", parcel.service, parcel.name, delivery.summary());
-        debug!("{} (asked by {})", head.trim_end(), parcel.by);
+        debug!("{} (asked by {})", head.trim_end(), parcel.by.name);
         Ok(Told::of(&parcel.service, &delivery, head + &delivery.details(), diff))
     }
 
@@ -61,7 +61,7 @@ impl Office {
             progress,
         };
         let round = Round {
-            progress: &self.progress,
+            asker: &parcel.by,
             what: &format!("{}/{}", parcel.service, parcel.name),
             node: &self.node,
             limits: self.limits(),

@@ -11,6 +11,7 @@ use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::answers;
 use crate::hotfix::archive::ArchiveError;
+use crate::hotfix::asker::Asker;
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::late::Undecided;
 use crate::hotfix::office::{Books, Office};
@@ -123,7 +124,7 @@ impl Office {
                 bytes: parcel.bytes.clone(),
                 sha256: sha256.to_owned(),
                 previous: last.as_ref().map(|last| last.id),
-                by: parcel.by.clone(),
+                by: parcel.by.name.clone(),
                 reason: record::reason(&parcel.bytes),
                 origin: parcel.origin,
                 target: parcel.target,
@@ -158,7 +159,7 @@ impl Office {
         if stands {
             self.standing.post(&patch);
         }
-        let answers = self.apply(&patch, instances, &HashSet::new()).await;
+        let answers = self.apply(&patch, instances, &HashSet::new(), &parcel.by).await;
         if stands {
             self.settle(&patch, &answers.reports);
         }
@@ -167,14 +168,20 @@ impl Office {
     }
 
     /// Has instances apply a patch; those that have it already answer so. `lost`: those that are known not to answer now.
-    pub(super) async fn apply(&self, patch: &Arc<Patch>, instances: &[Arc<Instance>], lost: &HashSet<u32>) -> Answers {
+    pub(super) async fn apply(
+        &self,
+        patch: &Arc<Patch>,
+        instances: &[Arc<Instance>],
+        lost: &HashSet<u32>,
+        asker: &Asker,
+    ) -> Answers {
         let order = |reply, progress| Order::Apply {
             patch: patch.clone(),
             reply,
             progress,
         };
         let round = Round {
-            progress: &self.progress,
+            asker,
             what: &format!("{}/{}", patch.service, patch.name),
             node: &self.node,
             limits: self.limits(),
@@ -282,7 +289,7 @@ pub(super) fn delivery<'a>(parcel: &'a Parcel, carried: &'a Carried) -> Delivery
     let deed = Deed::Apply {
         id: carried.id.0,
         sha256: &carried.sha256,
-        by: (parcel.origin == Origin::Injected).then_some(parcel.by.as_str()),
+        by: (parcel.origin == Origin::Injected).then_some(parcel.by.name.as_str()),
     };
     Delivery {
         deed,

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
-
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
+use crate::hotfix::asker::Asker;
 use crate::hotfix::choice::Wanted;
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::parcel::Parcel;
-use crate::hotfix::record::{self, Freeze, Origin, PatchId, Record, Shown, Target as RecordedTarget};
-use crate::hotfix::round::Advance;
-use crate::hotfix::story::Chapter;
+use crate::hotfix::record::{self, Origin, PatchId, Record, Shown, Target as RecordedTarget};
+use crate::hotfix::story::{Chapter, Letterbox, Story};
 use crate::hotfix::told::Told;
 
 /// The door to the post room for consoles.
@@ -43,7 +41,7 @@ pub struct Injection {
     /// What `...` is in it.
     pub args: Vec<String>,
     /// Who hands it in.
-    pub by: String,
+    pub by: Asker,
 }
 
 impl Desk {
@@ -80,7 +78,7 @@ impl Desk {
     }
 
     /// Takes patches of a service back.
-    pub async fn roll_back(&self, service: String, wanted: Wanted, by: String) -> Told {
+    pub async fn roll_back(&self, service: String, wanted: Wanted, by: Asker) -> Told {
         let service = service.replace('/', ".");
         self.office
             .roll_back(&service, wanted, &by)
@@ -89,7 +87,7 @@ impl Desk {
     }
 
     /// Lets a service begin anew in place.
-    pub async fn restart(&self, service: String, by: String) -> Told {
+    pub async fn restart(&self, service: String, by: Asker) -> Told {
         let service = service.replace('/', ".");
         self.office.restart(&service, &by).await.unwrap_or_else(Told::refused)
     }
@@ -143,20 +141,21 @@ impl Desk {
         }
     }
 
-    /// The latest events, oldest first.
+    /// The latest events, and how things stand.
     ///
     /// # Errors
     /// When the history cannot be read.
-    pub async fn history(&self, service: Option<String>, limit: u32) -> Result<Vec<Chapter>, String> {
+    pub async fn history(&self, service: Option<String>, limit: u32) -> Result<Story, String> {
         let service = service.map(|service| service.replace('/', "."));
         let entries = self
             .office
             .books(|Books { history, .. }| history.recent(service.as_deref(), limit));
         let entries = entries.map_err(|e| e.to_string())?;
-        Ok(entries
-            .iter()
-            .map(|entry| Chapter::of(entry, |patch| self.runs_in(patch)))
-            .collect())
+        let chapter = |entry| Chapter::of(entry, |patch| self.runs_in(patch));
+        Ok(Story {
+            events: entries.iter().map(chapter).collect(),
+            letterbox: self.letterbox().of(service.as_deref()),
+        })
     }
 
     /// One patch.
@@ -169,26 +168,6 @@ impl Desk {
             .books(|Books { history, .. }| history.show(id))
             .map_err(|e| e.to_string())?;
         shown.ok_or_else(|| format!("there is no patch {id}; `history` has the numbers"))
-    }
-
-    /// The newest version of each patch of a service that is live, oldest first; without saved source files, which are in the source itself.
-    ///
-    /// # Errors
-    /// When the history cannot be read.
-    pub async fn live(&self, service: &str) -> Result<Vec<Record>, String> {
-        let live = self.office.books(|Books { history, .. }| history.live(service));
-        let mut live = live.map_err(|e| e.to_string())?;
-        let mut seen: Vec<(String, RecordedTarget)> = Vec::new();
-        live.retain(|record| {
-            let key = (record.name.clone(), record.target);
-            // A patch for one instance ended with that instance.
-            let is_past = record.target != RecordedTarget::All && record.id <= self.office.newest_before;
-            let is_newest = record.origin != Origin::Source && !is_past && !seen.contains(&key);
-            seen.push(key);
-            is_newest
-        });
-        live.reverse();
-        Ok(live)
     }
 
     /// Freezes a service, or all.
@@ -206,14 +185,12 @@ impl Desk {
         self.office.unfreeze(service, &by).unwrap_or_else(Told::refused)
     }
 
-    /// Everything that is frozen.
-    pub fn freezes(&self) -> Vec<Freeze> {
-        self.office.freezes()
-    }
-
-    /// Tells how far long work is, for as long as somebody listens.
-    pub fn progress(&self) -> broadcast::Receiver<Advance> {
-        self.office.progress.subscribe()
+    /// What is kept out just now.
+    pub fn letterbox(&self) -> Letterbox {
+        Letterbox {
+            frozen: self.office.freezes(),
+            waiting: self.office.waits(),
+        }
     }
 
     /// In how many living instances a patch that was applied runs.

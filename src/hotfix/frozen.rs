@@ -28,9 +28,14 @@ impl Freezes {
         self.0.read().clone()
     }
 
-    /// One more holds.
-    pub fn begin(&self, freeze: Freeze) {
-        self.0.write().push(freeze);
+    /// One more holds; false if there is one of that service, or of the node, already.
+    pub fn begin(&self, freeze: &Freeze) -> bool {
+        let mut freezes = self.0.write();
+        let is_new = freezes.iter().all(|held| held.service != freeze.service);
+        if is_new {
+            freezes.push(freeze.clone());
+        }
+        is_new
     }
 
     /// One holds no more.

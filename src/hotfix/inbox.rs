@@ -1,6 +1,6 @@
 //! Dropped files, as the watcher hands them over: each service's in their order, and services beside each other.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
 
+use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{self, Origin, Target};
@@ -18,22 +19,13 @@ use crate::watch::{self, Event, Settled};
 /// How soon a file is offered again that could not be written into the history.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The inbox: what came, and what waits for its service.
+/// The inbox: what came.
 pub struct Inbox {
     office: Arc<Office>,
     /// One queue per service, emptied by a task of its own.
     queues: HashMap<String, UnboundedSender<Settled>>,
-    waiting: Arc<parking_lot::Mutex<Waiting>>,
     /// Takes what concerns source files, in dev mode.
     sources: Option<UnboundedSender<Event>>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    /// Files whose service has no instance, or is frozen: service and name → path.
-    files: BTreeMap<(String, String), PathBuf>,
-    /// What was said about them: path, content, reason.
-    said: HashSet<(PathBuf, String, String)>,
 }
 
 impl Inbox {
@@ -42,7 +34,6 @@ impl Inbox {
         Inbox {
             office,
             queues: HashMap::new(),
-            waiting: Arc::default(),
             sources,
         }
     }
@@ -64,9 +55,7 @@ impl Inbox {
         match event {
             Event::Settled(file) => self.queue(file),
             Event::Refused { path, why } => info!("[hotfix] refused: {path} {why}"),
-            Event::Gone { service, name } => {
-                self.waiting.lock().files.remove(&(service, name));
-            }
+            Event::Gone { service, name } => self.office.waiting.forget(service, name),
             Event::Notice(text) => info!("[hotfix] {text}"),
             Event::Scanned => {}
             Event::Source(_) | Event::SourceGone { .. } | Event::SourcesScanned => {
@@ -81,7 +70,7 @@ impl Inbox {
     fn queue(&mut self, file: Settled) {
         let queue = self.queues.entry(file.service.clone()).or_insert_with(|| {
             let (queue, files) = unbounded_channel();
-            tokio::spawn(serve(self.office.clone(), self.waiting.clone(), files));
+            tokio::spawn(serve(self.office.clone(), files));
             queue
         });
         // The task ends only with its queue.
@@ -90,19 +79,16 @@ impl Inbox {
 
     /// Offers the files again that wait for nothing any more, in name order.
     fn offer_waiting(&self) {
-        let mut waiting = self.waiting.lock();
-        waiting.files.retain(|(service, _), path| {
-            let due = reason_to_wait(&self.office, service).is_none();
-            if let (true, Some(watcher)) = (due, self.office.watcher()) {
-                watcher.recheck(path);
-            }
-            !due
-        });
+        let Some(watcher) = self.office.watcher() else { return };
+        let is_ready = |service: &str| self.office.reason_to_wait(service).is_none();
+        for path in self.office.waiting.take(is_ready) {
+            watcher.recheck(&path);
+        }
     }
 }
 
 /// Delivers the files of one service, one after the other.
-async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, mut files: UnboundedReceiver<Settled>) {
+async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
     let mut queue: VecDeque<Settled> = VecDeque::new();
     // Files that were handled and stay where they are: which file, with which content.
     let mut handled: HashMap<PathBuf, ((u64, u64), String)> = HashMap::new();
@@ -135,7 +121,7 @@ async fn serve(office: Arc<Office>, waiting: Arc<parking_lot::Mutex<Waiting>>, m
             continue;
         }
         let path = file.path.clone();
-        if handle(&office, &waiting, file).await && path.exists() {
+        if handle(&office, file).await && path.exists() {
             handled.insert(path, identity);
         } else {
             handled.remove(&path);
@@ -162,10 +148,10 @@ fn stays_rolled_back(office: &Office, file: &Settled, when: Timestamp) -> bool {
 }
 
 /// Delivers one file; false if it has to come again.
-async fn handle(office: &Arc<Office>, waiting: &parking_lot::Mutex<Waiting>, file: Settled) -> bool {
+async fn handle(office: &Arc<Office>, file: Settled) -> bool {
     let instances = office.node.registry().of_service(&file.service);
-    if let Some(why) = reason_to_wait(office, &file.service) {
-        wait(office, waiting, file, &why);
+    if let Some(why) = office.reason_to_wait(&file.service) {
+        wait(office, file, &why);
         return false;
     }
     let (path, label) = (file.path.clone(), file.display.clone());
@@ -186,24 +172,14 @@ async fn handle(office: &Arc<Office>, waiting: &parking_lot::Mutex<Waiting>, fil
     false
 }
 
-/// Why the files of a service wait where they are, if they do.
-fn reason_to_wait(office: &Office, service: &str) -> Option<String> {
-    office.frozen(service).or_else(|| {
-        let is_nowhere = office.node.registry().of_service(service).is_empty();
-        is_nowhere.then(|| format!("no instance of {service} is running"))
-    })
-}
-
 /// The file waits where it is.
-fn wait(office: &Office, waiting: &parking_lot::Mutex<Waiting>, file: Settled, why: &str) {
-    let mut waiting = waiting.lock();
-    if waiting.said.insert((file.path.clone(), file.sha256, why.to_owned())) {
-        info!("[hotfix] {}/{} waiting: {why}", file.service, file.name);
+fn wait(office: &Office, file: Settled, why: &str) {
+    let (service, name) = (file.service.clone(), file.name.clone());
+    if office.waiting.hold(file, why) {
+        info!("[hotfix] {service}/{name} waiting: {why}");
     }
-    waiting.files.insert((file.service.clone(), file.name), file.path);
-    drop(waiting);
     // That may have changed between the look and the note.
-    if reason_to_wait(office, &file.service).is_none() {
+    if office.reason_to_wait(&service).is_none() {
         office.node.announce();
     }
 }
@@ -215,7 +191,7 @@ fn parcel(file: Settled) -> Parcel {
         label: file.display,
         bytes: file.bytes,
         args: Vec::new(),
-        by: record::owner(file.owner),
+        by: Asker::patient(record::owner(file.owner)),
         origin: Origin::Dropped,
         target: Target::All,
         path: Some(file.path),

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{debug, info, warn};
 
@@ -17,10 +16,10 @@ use crate::hotfix::frozen::Freezes;
 use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::lock::{self, LockError, StateLock};
 use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject};
-use crate::hotfix::round::Advance;
 use crate::hotfix::round::Limits;
 use crate::hotfix::sources::Sources;
 use crate::hotfix::standing::Standing;
+use crate::hotfix::waiting::Waiting;
 use crate::patch::order::{Loader, Patch, PostRoom};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Delivery, count};
@@ -55,9 +54,6 @@ pub struct Config {
     pub restart_limit: Duration,
 }
 
-/// How many words of progress a slow listener may miss.
-const PROGRESS: usize = 16;
-
 /// Why the post room cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -85,8 +81,7 @@ pub struct Office {
     /// What new instances get.
     pub(super) standing: Standing,
     pub(super) freezes: Freezes,
-    /// Tells how far long work is.
-    pub(super) progress: broadcast::Sender<Advance>,
+    pub(super) waiting: Waiting,
     /// Who has loaded which source file; in dev mode only.
     pub sources: Option<Sources>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -153,7 +148,7 @@ impl Office {
             books: Mutex::new(Books { history, archive }),
             standing: Standing::default(),
             freezes,
-            progress: broadcast::Sender::new(PROGRESS),
+            waiting: Waiting::default(),
             sources,
             turns: Mutex::default(),
             watcher: OnceLock::new(),
@@ -168,6 +163,16 @@ impl Office {
     /// Works with history and archive. Blocks on the disk.
     pub(super) fn books<T>(&self, work: impl FnOnce(&mut Books) -> T) -> T {
         tokio::task::block_in_place(|| work(&mut self.books.lock()))
+    }
+
+    /// Waits until what has the turn of that service, or of any, and what waits for it now, has had it.
+    pub(super) async fn pass_turns(&self, service: Option<&str>) {
+        let turns = self.turns.lock().clone();
+        for (of, turn) in turns {
+            if service.is_none_or(|service| service == of) {
+                drop(turn.lock().await);
+            }
+        }
     }
 
     /// The turn of one service: one patch at a time, in the order of arrival, whatever other services do.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hotfix::asker::Asker;
 use crate::hotfix::record::{self, Origin, Target, Verdict};
 use crate::patch::diff;
 use crate::patch::order::PatchText;
@@ -23,7 +24,7 @@ pub struct Parcel {
     /// What `...` is in it.
     pub args: Vec<String>,
     /// Who.
-    pub by: String,
+    pub by: Asker,
     /// How it came.
     pub origin: Origin,
     /// Whom it is for.

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::actor::address::Handle;
 use crate::hotfix::answers;
+use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::record::{self, Event, EventKind, Outcome, Subject};
 use crate::hotfix::round::{Answers, Round};
@@ -25,7 +26,8 @@ impl Office {
     ///
     /// # Errors
     /// When no instance is running.
-    pub async fn restart(self: &Arc<Self>, service: &str, by: &str) -> Result<Told, String> {
+    pub async fn restart(self: &Arc<Self>, service: &str, asker: &Asker) -> Result<Told, String> {
+        let by = asker.name.as_str();
         let _turn = self.turn(service).await;
         // It would bring in whatever the files are by now.
         if let Some(why) = self.frozen(service) {
@@ -38,7 +40,7 @@ impl Office {
         }
         let order = |reply, progress| Order::Restart { reply, progress };
         let round = Round {
-            progress: &self.progress,
+            asker,
             what: service,
             node: &self.node,
             limits: self.limits(),

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::answers;
+use crate::hotfix::asker::Asker;
 use crate::hotfix::choice::{self, Choice, Wanted};
 use crate::hotfix::office::{Books, Office};
 use crate::hotfix::record::{self, Event, EventKind, Outcome, Record, Subject, Target};
@@ -26,7 +27,8 @@ impl Office {
     ///
     /// # Errors
     /// When what is wanted is not live, or the history cannot be read.
-    pub async fn roll_back(self: &Arc<Self>, service: &str, wanted: Wanted, by: &str) -> Result<Told, String> {
+    pub async fn roll_back(self: &Arc<Self>, service: &str, wanted: Wanted, asker: &Asker) -> Result<Told, String> {
+        let by = asker.name.as_str();
         let _turn = self.turn(service).await;
         let began = Instant::now();
         let is_here = |record: &Record| match record.target {
@@ -34,7 +36,7 @@ impl Office {
             Target::Handle(_) => record.id > self.newest_before && !self.concerned(service, record.target).is_empty(),
         };
         let choice = self.books(|Books { history, .. }| choice::of(history, service, wanted, is_here))?;
-        let dry = self.take_back(&choice, true, &HashSet::new()).await;
+        let dry = self.take_back(&choice, true, &HashSet::new(), asker).await;
         let refused: Vec<InstanceReport> = dry.reports.iter().filter(|report| refuses(report)).cloned().collect();
         let deed = Deed::Rollback { ids: &choice.ids, by };
         if !refused.is_empty() {
@@ -46,7 +48,7 @@ impl Office {
         }
         // Before the order leaves: an instance that starts just now has the patch already and gets the order, or never gets the patch.
         let withdrawn = self.standing.withdraw(service, &choice.ids);
-        let answers = self.take_back(&choice, false, &dry.lost).await;
+        let answers = self.take_back(&choice, false, &dry.lost, asker).await;
         let Answers { reports, lost, late } = answers;
         let delivery = Delivery {
             deed,
@@ -70,7 +72,7 @@ impl Office {
         for instance in self.concerned(service, choice.target) {
             choice.names.iter().for_each(|name| instance.set_behind(name, false));
         }
-        let (mut extra, mut done) = self.bring_back_previous(service, &choice, &lost).await;
+        let (mut extra, mut done) = self.bring_back_previous(service, &choice, &lost, asker).await;
         if let Err(error) = written {
             done = false;
             let _ = writeln!(
@@ -105,7 +107,7 @@ impl Office {
     }
 
     /// Orders a rollback. What has ended meanwhile has nothing to take back.
-    async fn take_back(&self, choice: &Choice, dry: bool, lost: &HashSet<u32>) -> Answers {
+    async fn take_back(&self, choice: &Choice, dry: bool, lost: &HashSet<u32>, asker: &Asker) -> Answers {
         let instances = self.concerned(&choice.service, choice.target);
         let rollback = Arc::new(Rollback {
             ids: choice.ids.clone(),
@@ -117,7 +119,7 @@ impl Office {
             progress,
         };
         let round = Round {
-            progress: &self.progress,
+            asker,
             what: &choice.what,
             node: &self.node,
             limits: self.limits(),
@@ -162,12 +164,13 @@ impl Office {
         service: &str,
         choice: &Choice,
         lost: &HashSet<u32>,
+        asker: &Asker,
     ) -> (String, bool) {
         let Some(patch) = self.previous(service, choice) else {
             return (String::new(), true);
         };
         let instances = self.concerned(service, Target::All);
-        let answers = self.apply(&patch, &instances, lost).await;
+        let answers = self.apply(&patch, &instances, lost, asker).await;
         if !answers.lost.is_empty() {
             self.await_late(&patch, answers.late);
         }

@@ -4,14 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing::info;
 
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::actor::node::Node;
+use crate::hotfix::asker::{Advance, Asker};
 use crate::patch::order::{Order, Progress, Reply, Stage};
 use crate::patch::outcome::{InstanceReport, Status};
 
@@ -45,23 +44,12 @@ pub(super) struct Round<'a> {
     pub order: &'a (dyn Fn(Reply, Arc<Progress>) -> Order + Sync),
     /// What the instance works on: `patch`.
     pub noun: &'a str,
-    /// Takes word of how far it is.
-    pub progress: &'a broadcast::Sender<Advance>,
+    /// Who is told how far it is.
+    pub asker: &'a Asker,
     /// Whom it is for, as messages name it: `simpledb/x.lua`.
     pub what: &'a str,
     /// What becomes of the order in an instance that has not come to it; a clause.
     pub pending: &'a str,
-}
-
-/// How far long work is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Advance {
-    /// What it is about: `simpledb/x.lua`.
-    pub what: String,
-    /// How many instances have answered.
-    pub done: usize,
-    /// How many there are.
-    pub all: usize,
 }
 
 /// Until people are told how far it is, and then again, in the log.
@@ -105,8 +93,7 @@ impl<'a> Herald<'a> {
         }
         self.told = now;
         let (what, all) = (self.round.what, self.all);
-        // Most often nobody listens.
-        let _ = self.round.progress.send(Advance {
+        self.round.asker.tell(Advance {
             what: what.to_owned(),
             done,
             all,

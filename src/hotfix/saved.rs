@@ -8,6 +8,7 @@ use tracing::info;
 
 use crate::actor::address::Handle;
 use crate::hotfix::answers;
+use crate::hotfix::asker::Asker;
 use crate::hotfix::deliver::delivery;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::{Parcel, SavedFile, diff_of};
@@ -99,7 +100,7 @@ fn parcel(service: &str, files: &[(PathBuf, SavedFile)], by: &str) -> Parcel {
         label: saved.first().map(|file| file.label.clone()).unwrap_or_default(),
         bytes: bundle(&saved),
         args: Vec::new(),
-        by: by.to_owned(),
+        by: Asker::patient(by),
         origin: Origin::Source,
         target: Target::All,
         path: None,

@@ -5,9 +5,52 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::hotfix::record::{Entry, Record, Shown, Withdrawn, rfc3339};
+use crate::hotfix::record::{Entry, Freeze, Record, Shown, Withdrawn, rfc3339};
+use crate::hotfix::waiting::Waits;
 use crate::patch::outcome::Status;
 use crate::patch::report::count;
+
+/// What happened, and how things stand now.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Story {
+    /// The events, oldest first.
+    pub events: Vec<Chapter>,
+    /// See there.
+    #[serde(flatten)]
+    pub letterbox: Letterbox,
+}
+
+/// What is kept out just now.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Letterbox {
+    /// The freezes that hold.
+    pub frozen: Vec<Freeze>,
+    /// The dropped files that wait.
+    pub waiting: Vec<Waits>,
+}
+
+impl Letterbox {
+    /// What of it concerns one service, or all.
+    pub fn of(mut self, service: Option<&str>) -> Letterbox {
+        if let Some(service) = service {
+            self.frozen
+                .retain(|freeze| freeze.service.as_deref().is_none_or(|frozen| frozen == service));
+            self.waiting.retain(|waits| waits.service == service);
+        }
+        self
+    }
+}
+
+impl Story {
+    /// Its lines, each with a newline.
+    pub fn text(&self) -> String {
+        let Letterbox { frozen, waiting } = &self.letterbox;
+        let events = self.events.iter().map(Chapter::text);
+        let frozen = frozen.iter().map(|freeze| freeze.sentence() + "\n");
+        let waiting = waiting.iter().map(|waits| format!("{waits}\n"));
+        events.chain(frozen).chain(waiting).collect()
+    }
+}
 
 /// One event. The field names are those of the JSON that the command line prints.
 #[derive(Clone, Debug, Serialize)]

@@ -253,6 +253,7 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
     work.report.micros = work.began.elapsed().as_micros() as u64;
     if work.report.status == Status::Applied && !work.dry {
         context.applied.live.borrow_mut().push(patch.clone());
+        context.tell_live();
     }
     if work.may_wait {
         Outcome::Wait(work.report)

@@ -7,6 +7,7 @@
 )]
 
 use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tracing::info;
 
 use crate::actor::address::Handle;
-use crate::actor::instance::Instance;
+use crate::actor::instance::{Instance, Live};
 use crate::actor::message::Message;
 use crate::lua::applied::Applied;
 use crate::lua::files::Files;
@@ -215,6 +216,33 @@ impl Context {
         if let Some(progress) = &*self.progress.borrow() {
             if runs { progress.run() } else { progress.begin() }
         }
+    }
+
+    /// Lets others see this VM: how much memory it has, and which patches are live in it.
+    pub fn show(&self) {
+        self.instance.counters.count_memory_in(self.memory.count());
+        self.tell_live();
+    }
+
+    /// Lets others see which patches are live here: of each name the newest. Saved files are in the source itself.
+    pub fn tell_live(&self) {
+        if self.on_probation.get() {
+            return;
+        }
+        let live = self.applied.live.borrow();
+        let mut names = HashSet::new();
+        let newest = live
+            .iter()
+            .rev()
+            .filter(|patch| !patch.is_saved() && names.insert(&patch.name));
+        let mut told: Vec<Live> = newest
+            .map(|patch| Live {
+                id: patch.id,
+                name: patch.name.clone(),
+            })
+            .collect();
+        told.reverse();
+        self.instance.set_live(told);
     }
 
     /// Whether a patch runs just now.

@@ -2,10 +2,13 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a VM has and may have. Lives as long as its VM, at a fixed address.
 pub struct Memory {
-    used: Cell<usize>,
+    /// Read by other threads, too, whatever the VM does; written by the one that runs it alone, so nothing has to be locked.
+    used: Arc<AtomicUsize>,
     limit: Cell<usize>,
     refused: Cell<bool>,
 }
@@ -14,7 +17,7 @@ impl Default for Memory {
     /// Nothing in use, no limit.
     fn default() -> Memory {
         Memory {
-            used: Cell::new(0),
+            used: Arc::default(),
             limit: Cell::new(usize::MAX),
             refused: Cell::new(false),
         }
@@ -24,7 +27,12 @@ impl Default for Memory {
 impl Memory {
     /// Bytes in use.
     pub fn used(&self) -> usize {
-        self.used.get()
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Where the bytes in use are counted, for other threads to read.
+    pub fn count(&self) -> Arc<AtomicUsize> {
+        self.used.clone()
     }
 
     /// Sets how many bytes there may be; more is refused, which Lua raises as `not enough memory`. Returns the limit before.
@@ -54,12 +62,12 @@ impl Memory {
 
     /// Counts a change of size; false if that is too much.
     fn admit(&self, old: usize, new: usize) -> bool {
-        let wanted = self.used.get().saturating_sub(old).saturating_add(new);
+        let wanted = self.used().saturating_sub(old).saturating_add(new);
         if new > old && wanted > self.limit.get() {
             self.refused.set(true);
             return false;
         }
-        self.used.set(wanted);
+        self.used.store(wanted, Ordering::Relaxed);
         true
     }
 }

@@ -154,6 +154,7 @@ impl Restart {
                 new.launched.take();
                 // SAFETY: the VM is open and idle between two messages.
                 unsafe { overdue::forget(&new) };
+                new.show();
                 (self.reply)(renewed(&new, self.began, self.had_state));
                 // What answers the old VM is nobody's business.
                 self.held

@@ -81,6 +81,7 @@ impl Service {
     fn begin(&mut self, begin: Begin) -> Next {
         let Begin { host, instance, parent } = begin;
         let context = self.context.insert(Box::new(Context::new(host, instance, parent)));
+        context.show();
         let identity = &context.instance.identity;
         info!(handle = identity.handle.0, "LAUNCH snlua {}", identity.command_line());
         // SAFETY: the context is boxed and closed in `end` before it is dropped.
@@ -339,11 +340,6 @@ impl Actor for Service {
                 Err(_) => Next::Continue,
             },
         }
-    }
-
-    fn memory(&self) -> usize {
-        let old = self.restart.as_ref().map_or(0, |restart| restart.old.memory.used());
-        self.context.as_ref().map_or(0, |context| context.memory.used()) + old
     }
 
     fn end(&mut self) -> Vec<(Handle, u32)> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::harness::svc::{GREETING, SVC, greet, running};
-use crate::harness::{Project, hotlua};
+use crate::harness::{Mark, Project, hotlua};
 
 const BAD: &str = "function command.greet(name) return decorate(\"x\" end\n";
 
@@ -53,7 +53,7 @@ fn without_a_node_every_command_says_so() {
     let missing = hotlua(&project, &["inject", "svc", "nothere.lua"]);
     assert_eq!(
         (missing.code, missing.stderr.as_str()),
-        (2, "error: there is no file nothere.lua\n")
+        (2, "error: cannot send nothere.lua: there is no file nothere.lua\n")
     );
     assert_eq!(hotlua(&project, &["show"]).code, 2);
     assert_eq!(hotlua(&project, &["list", "--config", "nothere.toml"]).code, 64);
@@ -151,19 +151,41 @@ fn what_is_not_done_is_exit_code_1_and_says_why() {
         assert!(output.stderr.contains(why), "{output:?}");
     }
     assert_eq!(greet(&node), "<hello you>");
-    // Arguments arrive as they are, also with spaces and dashes; what is printed comes first.
-    let output = hotlua(&project, &["inject", ".svc", "print.lua", "a b", "-x", "--json"]);
+    // Arguments arrive as they are, also with spaces and, behind `--`, with dashes; what is printed comes first.
+    let arguments = ["inject", ".svc", "print.lua", "a b", "-3", "--", "-x", "--json"];
+    let output = hotlua(&project, &arguments);
     assert!(
         output
             .stdout
-            .starts_with("a b\t-x\t--json\n[hotfix] svc/print.lua applied"),
+            .starts_with("a b\t-3\t-x\t--json\n[hotfix] svc/print.lua applied"),
         "{output:?}"
     );
+    let told = json(&project, &["inject", ".svc", "print.lua", "a b"], 0);
+    assert_eq!(told["output"], "a b\n", "options stand behind arguments, too");
+}
+
+#[test]
+fn only_regular_files_are_sent() {
+    let (project, _node) = running();
+    let pipe = project.path("pipe.lua");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    for (file, why) in [
+        ("pipe.lua", "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
+        ("services", "it is a directory; name one file"),
+    ] {
+        for command in ["inject", "check"] {
+            let output = hotlua(&project, &[command, "svc", file]);
+            let expected = format!("error: cannot send {file}: {why}\n");
+            assert_eq!((output.code, output.stderr), (2, expected));
+        }
+    }
 }
 
 #[test]
 fn the_json_is_as_documented() {
-    let (project, _node) = running();
+    let (project, mut node) = running();
     project.write("fix.lua", GREETING);
     project.write("bad.lua", BAD);
     let documented = fs::read_to_string(crate::harness::repository().join("docs/operating.md")).expect("the document");
@@ -206,6 +228,17 @@ fn the_json_is_as_documented() {
         (&"svc".into(), &"night".into())
     );
     seen.push(frozen);
+    project.drop_file("nobody", "x.lua", GREETING);
+    node.wait_summary(Mark::START, "nobody/x.lua");
+    for command in ["list", "history"] {
+        let waiting = json(&project, &[command], 0)["waiting"].clone();
+        assert_eq!(
+            (&waiting[0]["service"], &waiting[0]["name"]),
+            (&"nobody".into(), &"x.lua".into())
+        );
+        seen.push(waiting[0].clone());
+    }
+    seen.push(json(&project, &["history"], 0));
     for value in seen {
         for key in keys(&value) {
             assert!(
@@ -296,80 +329,6 @@ fn a_stuck_instance_hangs_nobody() {
     node.console()
         .cmd(&format!("kill {}", handle.expect("its handle")))
         .succeeded();
-}
-
-#[test]
-fn a_freeze_lets_patches_wait_across_restarts() {
-    let (project, mut node) = running();
-    project.write("fix.lua", GREETING);
-    let frozen = hotlua(&project, &["freeze", "svc", "--reason", "release night"]);
-    assert!(
-        frozen.code == 0 && frozen.stdout.contains("svc is frozen since "),
-        "{frozen:?}"
-    );
-    let mark = node.mark();
-    project.drop_file("svc", "x.lua", GREETING);
-    let waiting = node.wait_summary(mark, "svc/x.lua");
-    assert!(
-        waiting.starts_with("waiting: svc is frozen since ") && waiting.contains("release night"),
-        "{waiting}"
-    );
-    let refused = hotlua(&project, &["inject", "svc", "fix.lua"]);
-    assert!(
-        refused.code == 1 && refused.stderr.contains("release night"),
-        "{refused:?}"
-    );
-    let refused = hotlua(&project, &["restart", "svc"]);
-    assert!(
-        refused.code == 1 && refused.stderr.contains("release night"),
-        "{refused:?}"
-    );
-    // Looking is free, and another service is not concerned.
-    assert_eq!(hotlua(&project, &["check", "svc", "fix.lua"]).code, 0);
-    assert_eq!(greet(&node), "<hello you>");
-    node.kill9();
-    let mut node = project.start();
-    node.wait_line("ready");
-    node.wait_line("svc/x.lua waiting: svc is frozen since ");
-    assert!(hotlua(&project, &["list"]).stdout.contains("frozen: svc, since "));
-    assert_eq!(hotlua(&project, &["freeze", "svc"]).code, 1, "it is frozen already");
-    let mark = node.mark();
-    assert_eq!(hotlua(&project, &["unfreeze", "svc"]).code, 0);
-    assert!(node.wait_summary(mark, "svc/x.lua").starts_with("applied to 1 of 1"));
-    assert_eq!(greet(&node), "<good day you>");
-    let history = hotlua(&project, &["history"]).stdout;
-    assert!(
-        history.contains("svc: frozen by ") && history.contains("svc: unfrozen by "),
-        "{history}"
-    );
-}
-
-#[test]
-fn a_freeze_of_the_node_stops_all_but_rollback_and_replay() {
-    let (project, mut node) = running();
-    let mark = node.mark();
-    project.drop_file("svc", "x.lua", GREETING);
-    node.wait_summary(mark, "svc/x.lua");
-    assert_eq!(hotlua(&project, &["freeze"]).code, 0);
-    assert_eq!(node.stop(), 0);
-    let mut node = project.start();
-    node.wait_line("ready");
-    assert_eq!(greet(&node), "<good day you>", "it is replayed");
-    assert_eq!(hotlua(&project, &["rollback", "svc"]).code, 0, "the way out stays open");
-    assert_eq!(greet(&node), "<hello you>");
-    let mark = node.mark();
-    for name in ["b.lua", "a.lua"] {
-        project.drop_file("svc", name, format!("seen[#seen + 1] = \"{name}\""));
-        node.wait_summary(mark, &format!("svc/{name}"));
-    }
-    let mark = node.mark();
-    node.console().cmd("unfreeze").succeeded();
-    node.wait_summary(mark, "svc/b.lua");
-    assert_eq!(
-        node.ask(".svc", "\"seen\""),
-        "a.lua b.lua",
-        "in the order of their names"
-    );
 }
 
 #[test]

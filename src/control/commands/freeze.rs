@@ -18,7 +18,7 @@ fn run<'a>(window: &'a Window, request: &'a Request<'a>) -> Pending<'a> {
         if service.split_whitespace().count() > 1 {
             return Reply::error(request.misused("One service at most; a reason stands behind `--`"));
         }
-        let by = request.peer.to_owned();
+        let by = request.asker.name.clone();
         window.patches.freeze(given(service), by, given(reason)).await.into()
     })
 }

@@ -1,15 +1,12 @@
 //! `history`: what happened, as a story.
 
-use serde_json::json;
-
 use crate::control::command::{Command, Pending, Reply, Request, Run, Window};
-use crate::hotfix::story::Chapter;
 
 /// See the module.
 pub const COMMAND: Command = Command {
     name: "history",
     usage: "[SERVICE] [-n NUMBER]",
-    help: "tell what happened to one service, or to all: the latest 50 events, or that many",
+    help: "tell what happened to one service, or to all: the latest 50 events, or that many; then what is frozen or waits",
     run: Run::Later(run),
 };
 
@@ -33,7 +30,6 @@ async fn tell(window: &Window, request: &Request<'_>) -> Result<Reply, String> {
             _ => return Err(request.misused("One service at most")),
         }
     }
-    let chapters = window.patches.history(service, number).await?;
-    let text: String = chapters.iter().map(Chapter::text).collect();
-    Ok(Reply::with(text.trim_end_matches('\n'), &json!({ "events": chapters })))
+    let story = window.patches.history(service, number).await?;
+    Ok(Reply::with(story.text().trim_end_matches('\n'), &story))
 }

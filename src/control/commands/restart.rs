@@ -17,7 +17,7 @@ fn run<'a>(window: &'a Window, request: &'a Request<'a>) -> Pending<'a> {
             return Reply::error(request.misused("Need a service"));
         }
         // A task of its own: a client that hangs up must not stop it half way.
-        let restarting = tokio::spawn(window.patches.restart(service.to_owned(), request.peer.to_owned()));
+        let restarting = tokio::spawn(window.patches.restart(service.to_owned(), request.asker.clone()));
         match restarting.await {
             Ok(told) => Reply::from(told),
             Err(_) => Reply::error("the restart may be half way: the node is stopping, or its log tells of a panic"),

@@ -39,7 +39,7 @@ async fn roll_back(window: &Window, request: &Request<'_>) -> Result<Told, Strin
     let rolling = tokio::spawn(
         window
             .patches
-            .roll_back(service.to_owned(), wanted, request.peer.to_owned()),
+            .roll_back(service.to_owned(), wanted, request.asker.clone()),
     );
     rolling
         .await

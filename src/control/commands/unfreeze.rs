@@ -14,6 +14,10 @@ fn run<'a>(window: &'a Window, request: &'a Request<'a>) -> Pending<'a> {
     Box::pin(async move {
         let (service, _) = request.first_word();
         let service = Some(service.to_owned()).filter(|service| !service.is_empty());
-        window.patches.unfreeze(service, request.peer.to_owned()).await.into()
+        window
+            .patches
+            .unfreeze(service, request.asker.name.clone())
+            .await
+            .into()
     })
 }

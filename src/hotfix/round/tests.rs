@@ -4,8 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::broadcast;
-
 use super::{Errand, Limits, Round, Trouble};
 use crate::actor::address::Handle;
 use crate::actor::instance::{Actor, Instance, Next};
@@ -13,6 +11,7 @@ use crate::actor::mailbox::Job;
 use crate::actor::message::Message;
 use crate::actor::node::{Node, Spawn};
 use crate::actor::workers::Workers;
+use crate::hotfix::asker::Asker;
 use crate::patch::order::{Order, Progress, Rollback};
 use crate::patch::outcome::{InstanceReport, Status};
 
@@ -118,12 +117,12 @@ async fn the_others_are_told_without_the_one_that_does_not_answer() {
         reply,
         progress,
     };
-    let progress = broadcast::Sender::new(1);
+    let asker = Asker::patient("somebody");
     let round = Round {
         node: &node,
         limits: LIMITS,
         order: &order,
-        progress: &progress,
+        asker: &asker,
         what: "svc/x.lua",
         noun: "rollback",
         pending: "it is pending",

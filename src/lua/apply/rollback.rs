@@ -328,4 +328,5 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
         context.applied.locked.set(locked);
     }
     context.applied.live.borrow_mut().retain(|patch| patch.id != id);
+    context.tell_live();
 }

@@ -1,0 +1,66 @@
+//! Dropped files that wait where they are: their service has no instance, or is frozen.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use crate::watch::Settled;
+
+/// All files that wait.
+#[derive(Default)]
+pub(super) struct Waiting(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// Service and name → path.
+    files: BTreeMap<(String, String), PathBuf>,
+    /// What was said about them: path, content, reason.
+    said: HashSet<(PathBuf, String, String)>,
+}
+
+/// A file that waits, as people are told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Waits {
+    /// The service's folder name.
+    pub service: String,
+    /// The file's name.
+    pub name: String,
+    /// What it waits for, as a sentence.
+    pub why: String,
+}
+
+impl fmt::Display for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waiting: {}/{}: {}", self.service, self.name, self.why)
+    }
+}
+
+impl Waiting {
+    /// A file waits; whether that is news.
+    pub fn hold(&self, file: Settled, why: &str) -> bool {
+        let mut inner = self.0.lock();
+        let is_news = inner.said.insert((file.path.clone(), file.sha256, why.to_owned()));
+        inner.files.insert((file.service, file.name), file.path);
+        is_news
+    }
+
+    /// A file is gone.
+    pub fn forget(&self, service: String, name: String) {
+        self.0.lock().files.remove(&(service, name));
+    }
+
+    /// Takes out the files of the services that are ready, by service and name.
+    pub fn take(&self, is_ready: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+        let mut inner = self.0.lock();
+        let ready = inner.files.extract_if(.., |(service, _), _| is_ready(service));
+        ready.map(|(_, path)| path).collect()
+    }
+
+    /// Service and name of each, sorted.
+    pub fn list(&self) -> Vec<(String, String)> {
+        self.0.lock().files.keys().cloned().collect()
+    }
+}
