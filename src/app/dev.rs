@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::actor::instance::Instance;
 use crate::actor::node::Node;
-use crate::app::{GRACE, launch};
+use crate::app::{GRACE, SERVICE_MANAGER, launch};
 use crate::config::{Config, Profile};
 use crate::dev::{self, Keyboard, RestartAll};
 use crate::hotfix::asker::Asker;
@@ -94,6 +94,9 @@ fn restart_all(host: Arc<Host>, start: String) -> RestartAll {
         let (host, start) = (host.clone(), start.clone());
         Box::pin(async move {
             end_services(&host.node).await;
+            // It knows the unique services, which are gone.
+            host.node.kill(SERVICE_MANAGER);
+            launch(&host, "service_mgr", Some(SERVICE_MANAGER)).await?;
             let started = launch(&host, &start, None).await;
             started
                 .map(drop)

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::client::table::{Align, Table};
+use crate::control::text::escaped;
 use crate::patch::diff;
 
 /// How text looks here.
@@ -51,7 +52,7 @@ fn list(data: &Value) -> String {
     ];
     let mut table = Table::new(&columns);
     for row in data["instances"].as_array().into_iter().flatten() {
-        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        let text = |key: &str| plain(row[key].as_str().unwrap_or_default());
         let memory = bytesize::ByteSize(row["memory"].as_u64().unwrap_or_default());
         table.add([
             text("handle"),
@@ -59,7 +60,7 @@ fn list(data: &Value) -> String {
             text("args"),
             row["queue"].to_string(),
             memory.to_string(),
-            patches(row),
+            plain(&patches(row)),
         ]);
     }
     let mut out = table.to_string();
@@ -79,6 +80,11 @@ fn list(data: &Value) -> String {
         out.push_str(&format!("waiting: {service}/{name}: {why}\n"));
     }
     out
+}
+
+/// Text that neither a terminal obeys nor a table breaks on.
+fn plain(text: &str) -> String {
+    escaped(text.as_bytes()).replace(['\n', '\t'], " ")
 }
 
 /// What an instance runs, and what it lacks.

@@ -16,7 +16,7 @@ mod send;
 mod session;
 pub mod socket;
 pub mod table;
-mod text;
+pub mod text;
 pub mod wire;
 
 #[cfg(test)]

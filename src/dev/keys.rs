@@ -1,11 +1,13 @@
 //! The keyboard of dev mode: single keys, without a line's end, while signals and output stay as they are.
 
-use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::thread;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A key that means something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,21 +57,13 @@ impl Keyboard {
             return None;
         }
         let before = termios::tcgetattr(&input).ok()?;
-        single_keys(&before)?;
+        let keyboard = Keyboard { before };
+        single_keys(&keyboard.before)?;
         let (sender, keys) = unbounded_channel();
         // It ends with the process, or with the terminal.
-        let reading = thread::Builder::new().name("keys".to_owned()).spawn(move || {
-            for byte in BufReader::new(File::from(dup()?)).bytes() {
-                if let Some(key) = byte.ok().and_then(Key::of)
-                    && sender.send(key).is_err()
-                {
-                    break;
-                }
-            }
-            Some(())
-        });
-        reading.ok()?;
-        Some((Keyboard { before }, keys))
+        let reading = thread::Builder::new().name("keys".to_owned());
+        reading.spawn(move || while listen(&sender) {}).ok()?;
+        Some((keyboard, keys))
     }
 
     /// After the process was stopped and goes on: the shell has set the terminal as it likes it.
@@ -91,10 +85,39 @@ impl Drop for Keyboard {
     }
 }
 
-/// The input again, past the buffer of the standard library's, which waits for whole lines.
-fn dup() -> Option<rustix::fd::OwnedFd> {
-    rustix::io::dup(io::stdin()).ok()
+/// Waits a while for keys and passes them on; false at the end of the terminal, or when nobody wants them.
+fn listen(keys: &UnboundedSender<Key>) -> bool {
+    let input = io::stdin();
+    // From the background, reading would stop the process: then it is only waited.
+    if !is_ours(&input) {
+        thread::sleep(WHILE);
+        return true;
+    }
+    let timeout = Timespec::try_from(WHILE).ok();
+    match poll(&mut [PollFd::new(&input, PollFlags::IN)], timeout.as_ref()) {
+        Ok(0) | Err(Errno::INTR) => return true,
+        Ok(_) => {}
+        Err(_) => return false,
+    }
+    let mut typed = [0; 64];
+    // Past the buffer of the standard library's, which waits for whole lines.
+    match rustix::io::read(&input, &mut typed) {
+        Ok(0) => false,
+        // Arrows and function keys are sequences of several characters, none of which was typed.
+        Ok(_) if typed[0] == ESCAPE => true,
+        Ok(length) => {
+            let mut pressed = typed[..length].iter().copied().filter_map(Key::of);
+            pressed.all(|key| keys.send(key).is_ok())
+        }
+        Err(Errno::INTR | Errno::AGAIN) => true,
+        Err(_) => false,
+    }
 }
+
+/// How long it is waited for a key before it is looked whether the terminal is still ours.
+const WHILE: Duration = Duration::from_millis(250);
+/// What sequences begin with.
+const ESCAPE: u8 = 0x1b;
 
 /// Whether this process may set the terminal: it is in its foreground, or the terminal controls no jobs of this session.
 fn is_ours(terminal: &io::Stdin) -> bool {

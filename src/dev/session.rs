@@ -1,7 +1,7 @@
 //! One session of dev mode: what is known of the source files, what was saved, what waits for a restart; saves and keys, one after the other.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use crate::dev::tell::{self, Part, Style};
 use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::record::PatchId;
+use crate::hotfix::saved::{SavedOutcome, is_about};
 use crate::hotfix::sources::{Concerned, Sources, canonical};
 use crate::patch::report::count;
 use crate::patch::source::Source;
@@ -49,6 +50,9 @@ pub struct Parts {
     pub restart_all: RestartAll,
 }
 
+/// Texts by canonical path.
+type Texts = BTreeMap<PathBuf, Arc<[u8]>>;
+
 /// A source file as it was seen last.
 pub(super) struct Seen {
     pub(super) canonical: PathBuf,
@@ -58,6 +62,8 @@ pub(super) struct Seen {
 /// A save that was applied somewhere, and can be taken back.
 pub(super) struct Save {
     pub(super) names: String,
+    /// By canonical path.
+    pub(super) files: Vec<PathBuf>,
     pub(super) patches: Vec<(String, PatchId)>,
 }
 
@@ -80,8 +86,8 @@ pub(super) struct Session {
     pub(super) last_diff: String,
     /// By service, what it needs a restart for.
     pub(super) restarts: BTreeMap<String, Vec<String>>,
-    /// Files that some service has not taken, by canonical path: they are tried again with the next save.
-    pub(super) pending: BTreeMap<PathBuf, Arc<[u8]>>,
+    /// By service, files that some instance has not taken: they are tried again with the next save.
+    pub(super) pending: BTreeMap<String, Texts>,
 }
 
 /// Passes keys on, but for the one that ends the node: whatever is under way, nobody has to wait for it.
@@ -182,7 +188,7 @@ impl Session {
     }
 
     /// Takes note of what is there; the number of files that are new.
-    fn note(&mut self, batch: &Batch) -> (BTreeMap<PathBuf, Arc<[u8]>>, Vec<String>) {
+    fn note(&mut self, batch: &Batch) -> (Texts, Vec<String>) {
         let (mut saved, mut new) = (BTreeMap::new(), Vec::new());
         for (path, source) in &batch.saved {
             let text: Arc<[u8]> = match Source::new(&source.bytes) {
@@ -193,7 +199,17 @@ impl Session {
             let canonical = canonical(path);
             self.sources().spell(&canonical, path);
             saved.insert(canonical.clone(), text.clone());
-            let is_known = self.seen.insert(path.clone(), Seen { canonical, text }).is_some();
+            let before = self.seen.insert(
+                path.clone(),
+                Seen {
+                    canonical: canonical.clone(),
+                    text,
+                },
+            );
+            let is_known = before.is_some();
+            if let Some(before) = before.filter(|before| before.canonical != canonical) {
+                self.sources().leads_elsewhere(path, &before.canonical, &canonical);
+            }
             if !is_known && source.stamp.age() < NEW {
                 new.push(source.display.clone());
             }
@@ -206,12 +222,13 @@ impl Session {
         let (saved, _) = self.note(&batch);
         self.scanned = true;
         self.greet();
-        self.apply(saved).await;
+        self.apply(&saved).await;
     }
 
     async fn save(&mut self, batch: Batch) {
         let (saved, new) = self.note(&batch);
-        let is_applied = self.apply(saved).await;
+        let is_applied = self.apply(&saved).await;
+        self.forget_restarts(&saved);
         if !new.is_empty() {
             self.say(
                 &self
@@ -235,11 +252,18 @@ impl Session {
         self.say(&self.style.line(&format!("{}: {what}", names_of(batch))));
     }
 
+    /// A file is not to be tried again.
+    pub(super) fn forget_pending(&mut self, path: &Path) {
+        for files in self.pending.values_mut() {
+            files.remove(path);
+        }
+    }
+
     fn say_gone(&mut self, batch: &Batch) {
         for (path, display) in &batch.gone {
             let seen = self.seen.remove(path);
             let users = seen.map(|seen| {
-                self.pending.remove(&seen.canonical);
+                self.forget_pending(&seen.canonical);
                 self.sources().users(&seen.canonical)
             });
             let users = users.unwrap_or_default();
@@ -263,11 +287,8 @@ impl Session {
     }
 
     /// Applies what was saved to every service that runs another text of it, with what could not be applied before; false if there is none.
-    async fn apply(&mut self, mut saved: BTreeMap<PathBuf, Arc<[u8]>>) -> bool {
-        for (path, text) in std::mem::take(&mut self.pending) {
-            saved.entry(path).or_insert(text);
-        }
-        let concerned = self.sources().concerned(&saved);
+    async fn apply(&mut self, saved: &Texts) -> bool {
+        let concerned = self.concerned(saved);
         if concerned.is_empty() {
             return false;
         }
@@ -297,15 +318,47 @@ impl Session {
         true
     }
 
+    /// Whom a save concerns, and with what: also files that a service has not taken before.
+    fn concerned(&mut self, saved: &Texts) -> BTreeMap<String, Concerned> {
+        let mut all = self.sources().concerned(saved);
+        for (service, mut files) in std::mem::take(&mut self.pending) {
+            files.retain(|path, _| !saved.contains_key(path));
+            if let Some(more) = self.sources().concerned(&files).remove(&service) {
+                let concerned = all.entry(service).or_default();
+                concerned.files.extend(more.files);
+                concerned.handles.extend(more.handles);
+            }
+        }
+        all
+    }
+
+    /// Notes which files of a save some instance of a service has not got: they are tried again, and saved once more they are news.
+    fn note_pending(&mut self, part: &Part) {
+        if part.outcome.as_ref().is_ok_and(SavedOutcome::needs_restart) {
+            return;
+        }
+        let files: Texts = part
+            .files
+            .iter()
+            .map(|(path, file)| (path.clone(), file.now.clone()))
+            .collect();
+        let Some(left) = self.sources().concerned(&files).remove(&part.service) else {
+            return;
+        };
+        let left: Texts = left.files.into_iter().map(|(path, file)| (path, file.now)).collect();
+        if let Some(watcher) = self.office.watcher() {
+            let spelled = left.keys().filter_map(|path| self.sources().spelling(path));
+            spelled.for_each(|path| watcher.renew(&path));
+        }
+        self.pending.insert(part.service.clone(), left);
+    }
+
     fn remember(&mut self, parts: &[Part]) {
         self.last_services = parts.iter().map(|part| part.service.clone()).collect();
         self.last_diff = diff_of(parts);
         let mut patches = Vec::new();
         for part in parts {
-            if !tell::is_good(part) {
-                let files = part.files.iter().map(|(path, file)| (path.clone(), file.now.clone()));
-                self.pending.extend(files);
-            }
+            self.note_pending(part);
             let Ok(outcome) = &part.outcome else { continue };
             if outcome.status.is_live() {
                 patches.push((part.service.clone(), outcome.id));
@@ -319,8 +372,22 @@ impl Session {
         }
         if !patches.is_empty() {
             let names = tell::names_of(parts);
-            self.saves.push(Save { names, patches });
+            let files = parts.iter().flat_map(|part| &part.files).map(|(path, _)| path.clone());
+            let files = files.collect();
+            self.saves.push(Save { names, files, patches });
         }
+    }
+
+    /// Whoever runs a file as it was at the beginning needs no restart for it.
+    fn forget_restarts(&mut self, saved: &Texts) {
+        for (path, text) in saved {
+            for (service, label) in self.sources().as_begun_in(path, text) {
+                if let Some(lines) = self.restarts.get_mut(&service) {
+                    lines.retain(|line| !is_about(line, &label));
+                }
+            }
+        }
+        self.restarts.retain(|_, lines| !lines.is_empty());
     }
 
     /// How many rows of the terminal a diff may fill.

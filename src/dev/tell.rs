@@ -138,6 +138,9 @@ fn applied(good: &[(&str, &SavedOutcome)], took: Duration) -> String {
         match outcome.status {
             Status::Applied => format!("{} in {live} of {all} of {service}", delivery.effect()),
             _ if outcome.needs_restart() => format!("nothing that could be applied to {all} of {service}"),
+            _ if !outcome.as_begun.is_empty() => {
+                format!("nothing to apply to {all} of {service}: this is what they began with")
+            }
             _ => format!("nothing to apply to {all} of {service}: only layout or comments"),
         }
     };
@@ -187,7 +190,15 @@ fn failure(style: Style, parts: &[Part], why: &str, failed: &[&Part]) -> String 
     if let Some(traceback) = traceback {
         let _ = writeln!(out, "stack traceback:\n{traceback}");
     }
-    let services: Vec<&str> = failed.iter().map(|part| part.service.as_str()).collect();
+    // Who has not answered says what becomes of it there.
+    let runs_on = failed.iter().filter(|part| {
+        let status = part.outcome.as_ref().map(|outcome| outcome.status);
+        status != Ok(Status::TimedOut)
+    });
+    let services: Vec<&str> = runs_on.map(|part| part.service.as_str()).collect();
+    if services.is_empty() {
+        return out;
+    }
     let verb = if services.len() == 1 { "runs" } else { "run" };
     out + &style.line(&format!(
         "{} {verb} on with the last good code; save again to try again",

@@ -216,10 +216,13 @@ impl Office {
     }
 
     /// Logs the answers of instances that were busy for too long.
-    pub(super) fn await_late(&self, patch: &Arc<Patch>, late: UnboundedReceiver<InstanceReport>) {
-        let patch = patch.clone();
+    pub(super) fn await_late(self: &Arc<Self>, patch: &Arc<Patch>, late: UnboundedReceiver<InstanceReport>) {
+        let (office, patch) = (self.clone(), patch.clone());
         let what = format!("{}/{}", patch.service, patch.name);
-        answers::tell_late(late, what, move |reports| Delivery::of(&patch, reports).summary());
+        answers::tell_late(late, what, move |reports| {
+            reports.iter().for_each(|report| office.note_late(&patch, report));
+            Delivery::of(&patch, reports).summary()
+        });
     }
 
     /// Logs the delivery, and says it to whoever waits. What the patch printed stands above, as the instance's own words.

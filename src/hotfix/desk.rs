@@ -202,7 +202,8 @@ impl Desk {
             }
             RecordedTarget::All => {
                 let peers = registry.of_service(&patch.service);
-                peers.iter().filter(|peer| !peer.behind().contains(&patch.name)).count()
+                let has_it = |peer: &&Arc<Instance>| peer.live().iter().any(|live| live.id == patch.id.0);
+                peers.iter().filter(has_it).count()
             }
         }
     }

@@ -14,12 +14,12 @@ impl Office {
     /// Why patches of a service are not applied now, if they are not.
     pub fn frozen(&self, service: &str) -> Option<String> {
         let own = self.freezes.of(Some(service));
-        let freeze = own.or_else(|| self.freezes.of(None))?;
-        let command = freeze
-            .service
-            .as_ref()
-            .map_or("unfreeze".to_owned(), |service| format!("unfreeze {service}"));
-        Some(format!("{}; `{command}` lets patches in again", freeze.sentence()))
+        own.or_else(|| self.freezes.of(None)).as_ref().map(refusal)
+    }
+
+    /// Why not everything may be restarted, if something is frozen.
+    pub fn anything_frozen(&self) -> Option<String> {
+        self.freezes.all().first().map(refusal)
     }
 
     /// Why the files of a service wait where they are, if they do.
@@ -138,4 +138,11 @@ impl Office {
             outcome: Outcome::default(),
         })
     }
+}
+
+/// What a freeze says to whoever would change something.
+fn refusal(freeze: &Freeze) -> String {
+    let service = freeze.service.as_ref();
+    let command = service.map_or("unfreeze".to_owned(), |service| format!("unfreeze {service}"));
+    format!("{}; `{command}` lets patches in again", freeze.sentence())
 }

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::hotfix::record::{
-    Active, ArchivedAs, Entry, Event, Freeze, Intake, Last, PatchId, Record, Shown, Subject, Verdict, check_name,
+    Active, ArchivedAs, Entry, Event, Freeze, Intake, Last, PatchId, Record, Shown, Subject, Verdict, Withdrawn,
+    check_name,
 };
 use crate::patch::outcome::Status;
 
@@ -163,12 +164,17 @@ impl History {
         self.explain(read::live(&self.db, service))
     }
 
-    /// When the newest patch with these bytes was rolled back; `None` if it was not, or there is none.
+    /// When and why the newest patch with these bytes was rolled back or retired; `None` if it was not, or there is none.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn rolled_back(&self, service: &str, name: &str, sha256: &str) -> Result<Option<Timestamp>, HistoryError> {
-        self.explain(read::rolled_back(&self.db, service, name, sha256))
+    pub fn withdrawn(
+        &self,
+        service: &str,
+        name: &str,
+        sha256: &str,
+    ) -> Result<Option<(Timestamp, Withdrawn)>, HistoryError> {
+        self.explain(read::withdrawn(&self.db, service, name, sha256))
     }
 
     /// The newest `limit` patches, newest first; of one service, or of all.

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
-use crate::hotfix::record::{self, Origin, Target};
+use crate::hotfix::record::{self, Origin, Target, Withdrawn};
 use crate::watch::{self, Event, Settled};
 
 /// How soon a file is offered again that could not be written into the history.
@@ -113,9 +113,9 @@ async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
             continue;
         }
         let identity = (file.stamp.id(), file.sha256.clone());
-        let is_done = match office.rolled_back(&file) {
+        let is_done = match office.withdrawn(&file) {
             None => handled.get(&file.path) == Some(&identity),
-            Some(when) => stays_rolled_back(&office, &file, when),
+            Some((when, why)) => stays_withdrawn(&office, &file, when, why),
         };
         if is_done {
             continue;
@@ -130,15 +130,17 @@ async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
     }
 }
 
-/// Whether a file with the bytes of a patch that was rolled back is that patch's own, left there before: applied again only once it is saved anew.
-fn stays_rolled_back(office: &Office, file: &Settled, when: Timestamp) -> bool {
+/// Whether a file with the bytes of a patch that was rolled back or retired is that patch's own, left there before: applied again only once
+/// it is saved anew.
+fn stays_withdrawn(office: &Office, file: &Settled, when: Timestamp, why: Withdrawn) -> bool {
     let changed = i128::from(file.stamp.mtime_ns.max(file.stamp.ctime_ns));
     // Within one run the doorkeeper knows what was saved; the clocks of disks are not that exact.
     let is_left = changed < office.began.as_nanosecond() && changed <= when.as_nanosecond();
     if is_left {
         info!(
-            "[hotfix] {} stays where it is: its patch was rolled back; save it anew to apply it again",
-            file.display
+            "[hotfix] {} stays where it is: its patch was {}; save it anew to apply it again",
+            file.display,
+            why.word()
         );
         if let Some(watcher) = office.watcher() {
             watcher.renew(&file.path);

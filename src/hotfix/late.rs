@@ -36,6 +36,7 @@ impl Office {
                 let (handle, is_applied) = (Handle(report.handle), report.status == Status::Applied);
                 let summary = Delivery::of(&patch, std::slice::from_ref(&report)).summary();
                 info!("[hotfix] {}/{} late in {handle}: {summary}", patch.service, patch.name);
+                office.note_late(&patch, &report);
                 reports.push(report);
                 if let Some(undecided) = undecided.take_if(|_| is_applied) {
                     office.decide(undecided, &reports).await;
@@ -45,6 +46,15 @@ impl Office {
                 office.decide(undecided, &reports).await;
             }
         });
+    }
+
+    /// In dev mode: an instance has got saved texts after all.
+    pub(super) fn note_late(&self, patch: &Patch, report: &InstanceReport) {
+        if let Some(sources) = self.sources.as_ref().filter(|_| patch.is_saved())
+            && report.has_reached()
+        {
+            sources.applied_late(patch, Handle(report.handle));
+        }
     }
 
     async fn decide(self: &Arc<Self>, undecided: Undecided, reports: &[InstanceReport]) {

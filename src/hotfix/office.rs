@@ -15,9 +15,9 @@ use crate::hotfix::archive::{Archive, ArchiveError, Claim};
 use crate::hotfix::frozen::Freezes;
 use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::lock::{self, LockError, StateLock};
-use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject};
+use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject, Withdrawn};
 use crate::hotfix::round::Limits;
-use crate::hotfix::sources::Sources;
+use crate::hotfix::sources::{self, Sources};
 use crate::hotfix::standing::Standing;
 use crate::hotfix::waiting::Waiting;
 use crate::patch::order::{Loader, Patch, PostRoom};
@@ -192,7 +192,10 @@ impl Office {
     /// In dev mode: the folder of a file that a service has loaded from outside of the source trees is watched as well.
     fn watch_folder(&self, path: &Path) {
         let roots = self.config.dev.as_deref().unwrap_or_default();
-        let is_watched = roots.iter().any(|root| path.starts_with(&root.path));
+        let real = sources::canonical(path);
+        let is_below =
+            |root: &SourceRoot| path.starts_with(&root.path) || real.starts_with(sources::canonical(&root.path));
+        let is_watched = roots.iter().any(is_below);
         if let (false, Some(watcher), Some(folder)) = (is_watched, self.watcher(), path.parent()) {
             watcher.add_source(SourceRoot {
                 path: folder.to_owned(),
@@ -247,9 +250,9 @@ impl Office {
         }
     }
 
-    /// When the patch whose bytes this file has was rolled back, if that was the last thing that became of it.
-    pub(super) fn rolled_back(&self, file: &Settled) -> Option<Timestamp> {
-        let found = self.books(|Books { history, .. }| history.rolled_back(&file.service, &file.name, &file.sha256));
+    /// When and why the patch whose bytes this file has was rolled back or retired, if that was the last thing that became of it.
+    pub(super) fn withdrawn(&self, file: &Settled) -> Option<(Timestamp, Withdrawn)> {
+        let found = self.books(|Books { history, .. }| history.withdrawn(&file.service, &file.name, &file.sha256));
         found.unwrap_or_else(|error| {
             warn!("[hotfix] {error}");
             None

@@ -24,14 +24,8 @@ impl Office {
                 warn!("[hotfix] patch {} is not archived yet: {error}", record.id);
             }
         }
+        self.retire_saved(None)?;
         let active = self.books(|Books { history, .. }| history.active(None))?;
-        let (saved, active): (Vec<Active>, Vec<Active>) = active
-            .into_iter()
-            .partition(|patch| patch.origin == record::Origin::Source);
-        for patch in saved {
-            let why = "it was a saved source file, which is read anew at every start".to_owned();
-            self.event(EventKind::Retired, patch.id.0, Some(why));
-        }
         if !self.config.replay {
             if !active.is_empty() {
                 info!(
@@ -46,6 +40,19 @@ impl Office {
                 Some(file) => self.retire(&patch.service, &patch.name, patch.id.0, &file),
                 None => self.bring_back(patch),
             }
+        }
+        Ok(())
+    }
+
+    /// Saved source files are no patches that live on: whoever starts reads the files. Of a service that began anew, or of all.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn retire_saved(&self, service: Option<&str>) -> Result<(), HistoryError> {
+        let active = self.books(|Books { history, .. }| history.active(service))?;
+        for patch in active.iter().filter(|patch| patch.origin == record::Origin::Source) {
+            let why = "it was a saved source file, which is read anew at every start".to_owned();
+            self.event(EventKind::Retired, patch.id.0, Some(why));
         }
         Ok(())
     }

@@ -78,8 +78,12 @@ impl Office {
         if let Err(error) = self.write_event(&event) {
             warn!("[hotfix] the restart of {service} is not written down: {error}");
         }
+        let done = reports.iter().all(is_renewed);
+        if done && let Err(error) = self.retire_saved(Some(service)) {
+            warn!("[hotfix] that {service} reads its saved files anew is not written down: {error}");
+        }
         Ok(Told {
-            done: reports.iter().all(is_renewed),
+            done,
             summary: line,
             ..Told::bare(service, &reports, report, String::new())
         })

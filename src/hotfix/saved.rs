@@ -26,6 +26,8 @@ pub struct SavedOutcome {
     pub reports: Vec<InstanceReport>,
     /// The files against what ran before.
     pub diff: String,
+    /// Those of its files (what their instances call them) that are again as they were when the instances began.
+    pub as_begun: Vec<String>,
 }
 
 impl SavedOutcome {
@@ -36,12 +38,7 @@ impl SavedOutcome {
 
     /// The instances that run the new texts now: those that had nothing to do as well.
     fn reached(&self) -> BTreeSet<Handle> {
-        let is_there = |report: &&InstanceReport| match report.status {
-            Status::Applied | Status::Unchanged => true,
-            Status::NoEffect => report.restarts.is_empty(),
-            Status::Rejected | Status::Failed | Status::TimedOut => false,
-        };
-        let reports = self.reports.iter().filter(is_there);
+        let reports = self.reports.iter().filter(|report| report.has_reached());
         reports.map(|report| Handle(report.handle)).collect()
     }
 }
@@ -72,7 +69,14 @@ impl Office {
             return Err("the instances have ended meanwhile".to_owned());
         }
         let parcel = parcel(service, &concerned.files, by);
-        let carried = self.carry(&parcel, &instances).await.map_err(|e| e.to_string())?;
+        let mut carried = self.carry(&parcel, &instances).await.map_err(|e| e.to_string())?;
+        let as_begun = self.as_begun(concerned);
+        for report in &mut carried.reports {
+            // Taken back before anybody restarted for it.
+            report
+                .restarts
+                .retain(|line| !as_begun.iter().any(|label| is_about(line, label)));
+        }
         let delivery = delivery(&parcel, &carried);
         let diff = diff_of(&delivery, &parcel, None);
         let (speaker, output) = answers::output_of(delivery.reports);
@@ -83,6 +87,7 @@ impl Office {
             status: delivery.status(),
             reports: carried.reports.clone(),
             diff,
+            as_begun,
         };
         if let Some(sources) = &self.sources {
             sources.applied(outcome.id.0, &concerned.files, &outcome.reached());
@@ -90,6 +95,19 @@ impl Office {
         self.conclude(carried, outcome.status, parcel);
         Ok(outcome)
     }
+
+    fn as_begun(&self, concerned: &Concerned) -> Vec<String> {
+        let files = concerned.files.iter().filter(|(path, file)| {
+            let sources = self.sources.as_ref();
+            sources.is_some_and(|sources| sources.is_as_begun(path, file, &concerned.handles))
+        });
+        files.map(|(_, file)| file.label.clone()).collect()
+    }
+}
+
+/// Whether what needs a restart is in this file.
+pub fn is_about(restart: &str, label: &str) -> bool {
+    restart.contains(&format!("{label}:"))
 }
 
 fn parcel(service: &str, files: &[(PathBuf, SavedFile)], by: &str) -> Parcel {

@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 
 use crate::actor::address::Handle;
 use crate::hotfix::parcel::SavedFile;
-use crate::patch::order::Loader;
+use crate::patch::order::{Loader, Patch};
 
 /// How many versions of a file are remembered for each VM: more than can be taken back.
 const BACK: usize = 32;
 
-/// See the module. Paths are canonical: a file is one file, however the patterns spell it.
+/// See the module. Whoever changes what a VM runs of a file says so here: a delivery, a late answer, a rollback. Paths are canonical: a file
+/// is one file, however the patterns spell it.
 #[derive(Default)]
 pub struct Sources(Mutex<Inner>);
 
@@ -31,7 +32,11 @@ struct User {
     service: Arc<str>,
     /// What the VM calls the file.
     label: Arc<str>,
-    /// The text that it loaded, and those that were applied since, with the patches that brought them.
+    /// The path that it was loaded by, with its links.
+    loaded_by: Arc<Path>,
+    /// The text that it loaded.
+    begun: Arc<[u8]>,
+    /// That text, and those that were applied since, with the patches that brought them.
     versions: Vec<(u64, Arc<[u8]>)>,
 }
 
@@ -39,6 +44,12 @@ impl User {
     fn text(&self) -> &Arc<[u8]> {
         let (_, newest) = &self.versions[self.versions.len() - 1];
         newest
+    }
+
+    fn bring(&mut self, patch: u64, text: Arc<[u8]>) {
+        self.versions.push((patch, text));
+        let surplus = self.versions.len().saturating_sub(BACK);
+        self.versions.drain(..surplus);
     }
 }
 
@@ -65,6 +76,7 @@ pub struct Usage {
 impl Sources {
     /// A VM is about to run a file. Whether nobody had loaded it before.
     pub fn loaded(&self, by: &Loader<'_>, path: &Path, label: &str, text: &Arc<[u8]>) -> bool {
+        let loaded_by = path.into();
         let path = canonical(path);
         let mut inner = self.0.lock();
         inner.by_vm.entry(by.vm).or_default().insert(path.clone());
@@ -75,9 +87,30 @@ impl Sources {
             handle: Handle(by.handle),
             service: by.service.replace('/', ".").into(),
             label: label.into(),
+            loaded_by,
+            begun: text.clone(),
             versions: vec![(0, text.clone())],
         });
         is_new
+    }
+
+    /// A link was put in the place of a file, or leads to another one: whoever loaded the file by that path (as the doorkeeper spells it)
+    /// would load the other one (both by canonical path) now.
+    pub fn leads_elsewhere(&self, spelled: &Path, before: &Path, now: &Path) {
+        let mut inner = self.0.lock();
+        let Inner { files, by_vm, .. } = &mut *inner;
+        let Some(users) = files.get_mut(before) else { return };
+        let moved: Vec<User> = users.extract_if(.., |user| *user.loaded_by == *spelled).collect();
+        if users.is_empty() {
+            files.remove(before);
+        }
+        if moved.is_empty() {
+            return;
+        }
+        for user in &moved {
+            by_vm.entry(user.vm).or_default().insert(now.to_owned());
+        }
+        files.entry(now.to_owned()).or_default().extend(moved);
     }
 
     /// Every file that is loaded somewhere.
@@ -127,11 +160,34 @@ impl Sources {
             let users = inner.files.get_mut(path).map(Vec::as_mut_slice).unwrap_or_default();
             let reached = |user: &&mut User| *user.label == *file.label && handles.contains(&user.handle);
             for user in users.iter_mut().filter(reached) {
-                user.versions.push((patch, file.now.clone()));
-                let surplus = user.versions.len().saturating_sub(BACK);
-                user.versions.drain(..surplus);
+                user.bring(patch, file.now.clone());
             }
         }
+    }
+
+    /// Whether a file is again what these instances loaded.
+    pub fn is_as_begun(&self, path: &Path, file: &SavedFile, handles: &BTreeSet<Handle>) -> bool {
+        let inner = self.0.lock();
+        let users = inner.files.get(path).map(Vec::as_slice).unwrap_or_default();
+        let mut concerned = users
+            .iter()
+            .filter(|user| *user.label == *file.label && handles.contains(&user.handle));
+        concerned.all(|user| user.begun == file.now)
+    }
+
+    /// The services whose instances all run a file (by canonical path) as they loaded it, in the version given, with what they call it.
+    pub fn as_begun_in(&self, path: &Path, text: &Arc<[u8]>) -> Vec<(String, String)> {
+        let inner = self.0.lock();
+        let users = inner.files.get(path).map(Vec::as_slice).unwrap_or_default();
+        let mut services: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+        for user in users {
+            let is_as_begun = user.begun == *text && user.text() == text;
+            *services.entry((&user.service, &user.label)).or_insert(true) &= is_as_begun;
+        }
+        let as_begun = services.into_iter().filter(|(_, is_as_begun)| *is_as_begun);
+        as_begun
+            .map(|((service, label), _)| (service.to_owned(), label.to_owned()))
+            .collect()
     }
 
     /// A patch was taken back; the files that it had brought, as the doorkeeper spells them.
@@ -151,6 +207,22 @@ impl Sources {
             }
         }
         concerned
+    }
+
+    /// A late answer tells that a patch has brought its texts into an instance.
+    pub fn applied_late(&self, patch: &Patch, handle: Handle) {
+        let mut inner = self.0.lock();
+        let users = inner.files.values_mut().flatten().filter(|user| user.handle == handle);
+        for user in users {
+            if let Some(text) = patch.texts.iter().find(|text| text.label == *user.label) {
+                user.bring(patch.id, text.source.bytes().into());
+            }
+        }
+    }
+
+    /// As [`Sources::spell`] was told.
+    pub fn spelling(&self, path: &Path) -> Option<PathBuf> {
+        self.0.lock().spelled.get(path).cloned()
     }
 
     /// How the doorkeeper spells a file (by canonical path).

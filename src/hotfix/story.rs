@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::hotfix::record::{Entry, Freeze, Record, Shown, Withdrawn, rfc3339};
+use crate::hotfix::record::{Entry, Freeze, Origin, Record, Shown, Withdrawn, rfc3339};
 use crate::hotfix::waiting::Waits;
 use crate::patch::outcome::Status;
 use crate::patch::report::count;
@@ -93,7 +93,11 @@ impl Chapter {
     pub fn of(entry: &Entry, runs_in: impl Fn(&Record) -> usize) -> Chapter {
         let patch = entry.patch.as_ref();
         let own = patch.filter(|_| is_verdict(&entry.event));
-        let is_live = |record: &&Record| record.withdrawn.is_none() && record.status.is_some_and(Status::is_live);
+        // A saved source file is no patch that lives on: whoever starts later reads it.
+        let is_live = |record: &&Record| {
+            let is_patch = record.origin != Origin::Source && record.same_as.is_none();
+            is_patch && record.withdrawn.is_none() && record.status.is_some_and(Status::is_live)
+        };
         let outcome = &entry.outcome;
         Chapter {
             seq: entry.seq,

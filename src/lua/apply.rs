@@ -193,7 +193,8 @@ fn outdated(context: &Context, patch: &Patch) -> Option<String> {
 /// Whether there is nothing to do: this very patch was applied here, or its bytes are live and nobody insists.
 fn already(context: &Context, patch: &Patch) -> bool {
     let same_id = context.applied.live.borrow().iter().any(|other| other.id == patch.id);
-    same_id || (!patch.forced && is_live(context, patch))
+    // Whether a save concerns an instance was looked at before: its name does not tell which text of which file runs.
+    same_id || (!patch.forced && !patch.is_saved() && is_live(context, patch))
 }
 
 /// Whether the patch's bytes are what is live here under its name.
@@ -229,7 +230,7 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         may_wait: false,
         report: InstanceReport::new(context.handle().0, Status::Rejected),
     };
-    if is_live(context, patch) && !work.dry {
+    if !patch.is_saved() && is_live(context, patch) && !work.dry {
         work.report
             .warnings
             .push("these bytes were live already; they have run again".into());
@@ -240,8 +241,8 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         Ok(()) => work.attempt(),
         Err(why) => work.blame(why),
     }
-    if work.report.status == Status::Applied
-        && patch.is_saved()
+    if patch.is_saved()
+        && !work.dry
         && let Err(why) = work.step(attempt::compact)
     {
         tracing::debug!("older saves are kept: {why}");

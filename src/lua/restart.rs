@@ -147,7 +147,9 @@ impl Restart {
 
     /// Ends it: one of the two VMs is closed; the other, and what was held back for it.
     pub fn end(mut self, new: Box<Context>) -> (Box<Context>, VecDeque<Message>) {
-        match self.outcome.lock().take() {
+        // Closing a VM runs what the service has put there: the lock is not held meanwhile.
+        let outcome = self.outcome.lock().take();
+        match outcome {
             Some(Ok(())) => {
                 bury(&self.old);
                 new.on_probation.set(false);

@@ -98,6 +98,11 @@ impl InstanceReport {
             micros: 0,
         }
     }
+
+    /// Whether the instance runs the new text now: also if there was nothing to do, but not if it needs a restart for that.
+    pub fn has_reached(&self) -> bool {
+        self.status.is_live() || self.status == Status::NoEffect && self.restarts.is_empty()
+    }
 }
 
 /// A source file, and the content of it that an instance runs.

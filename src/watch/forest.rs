@@ -120,10 +120,10 @@ impl Forest {
 
     /// Takes note of an event. Its path has no links in it.
     pub(super) fn touched(&mut self, spots: &mut Spots, path: &Path, hint: Hint) {
-        let may_move_root = self.roots.may_move(path);
+        let mut may_move_root = self.roots.may_move(path);
         if hint == Hint::Left {
             self.targets.left(spots, path);
-            self.roots.left(spots, path);
+            may_move_root |= self.roots.left(spots, path);
             for spelled in self.map.at_or_below(path) {
                 self.leave(spots, &spelled);
                 self.add_step(Step::Name, spelled, Hint::Appeared);

@@ -112,13 +112,17 @@ impl Roots {
         })
     }
 
-    /// The folder at this path was removed or renamed away: watches of it and below are worth nothing.
-    pub(super) fn left(&mut self, spots: &mut Spots, path: &Path) {
+    /// The folder at this path was removed or renamed away: watches of it and below are worth nothing. True if there were any: those roots
+    /// are to be looked for.
+    pub(super) fn left(&mut self, spots: &mut Spots, path: &Path) -> bool {
+        let mut is_lost = false;
         for root in &mut self.roots {
             if let Some((spot, _)) = root.above.take_if(|(spot, _)| spot.path.starts_with(path)) {
                 spots.unwatch(&spot);
+                is_lost = true;
             }
         }
+        is_lost
     }
 
     /// All watches are lost.

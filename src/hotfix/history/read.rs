@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 
-use super::column::{count, from_json, from_word, from_word_or_null, id, sql_id, target, time};
-use crate::hotfix::record::{Active, Entry, Freeze, Last, Outcome, PatchId, Record, Shown, Withdrawn};
+use super::column::{count, from_json, from_word, from_word_or_null, id, sql_id, target, time, word};
+use crate::hotfix::record::{Active, Entry, EventKind, Freeze, Last, Outcome, PatchId, Record, Shown, Withdrawn};
 
 /// The columns of a [`Record`].
 const RECORD: &str = "
@@ -83,13 +83,13 @@ pub(super) fn live(db: &Connection, service: &str) -> rusqlite::Result<Vec<Recor
     )
 }
 
-/// When the newest patch with these bytes was rolled back, if it was.
-pub(super) fn rolled_back(
+/// When and why the newest patch with these bytes was withdrawn, if a person or a newer source did that.
+pub(super) fn withdrawn(
     db: &Connection,
     service: &str,
     name: &str,
     sha256: &str,
-) -> rusqlite::Result<Option<Timestamp>> {
+) -> rusqlite::Result<Option<(Timestamp, Withdrawn)>> {
     let newest = records(
         db,
         "WHERE p.service = ?1 AND p.name = ?2 AND p.sha256 = ?3 AND p.handle IS NULL AND p.status IS NOT NULL
@@ -97,15 +97,33 @@ pub(super) fn rolled_back(
         params![service, name, sha256],
     )?
     .pop();
-    let Some(newest) = newest.filter(|newest| newest.withdrawn == Some(Withdrawn::RolledBack)) else {
+    let Some((newest, why)) = newest.and_then(|newest| newest.withdrawn.map(|why| (newest, why))) else {
         return Ok(None);
     };
-    db.prepare_cached(
-        "SELECT time FROM event WHERE event = 'rolled-back' AND (patch = ?1 OR (patch IS NULL AND service = ?2))
-         ORDER BY seq DESC LIMIT 1",
-    )?
-    .query_row(params![sql_id(newest.same_as.unwrap_or(newest.id)), service], time)
-    .optional()
+    let event = match why {
+        Withdrawn::RolledBack => EventKind::RolledBack,
+        Withdrawn::Retired => EventKind::Retired,
+        Withdrawn::Superseded => return Ok(None),
+    };
+    // A retirement names the newest version, and ends the older ones of the name too.
+    let when = db
+        .prepare_cached(
+            "SELECT time FROM event
+             WHERE event = ?4 AND (patch = ?1 OR patch IS NULL AND service = ?2 OR event = 'retired' AND patch IN
+                 (SELECT id FROM patch WHERE service = ?2 AND name = ?3 AND id >= ?1))
+             ORDER BY seq DESC LIMIT 1",
+        )?
+        .query_row(
+            params![
+                sql_id(newest.same_as.unwrap_or(newest.id)),
+                service,
+                name,
+                word(&event)?
+            ],
+            time,
+        )
+        .optional()?;
+    Ok(when.map(|when| (when, why)))
 }
 
 /// The newest patches, newest first.

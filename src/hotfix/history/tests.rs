@@ -337,7 +337,11 @@ fn a_history_can_be_handed_to_another_thread() {
 #[test]
 fn a_rollback_is_remembered_with_its_time() {
     let (_dir, mut history) = fresh();
-    let rolled_back = |history: &History| history.rolled_back("simpledb", "x.lua", &sha256(b"a")).unwrap();
+    let why = |history: &History, bytes| {
+        let found = history.withdrawn("simpledb", "x.lua", &sha256(bytes)).unwrap();
+        found.map(|(_, why)| why)
+    };
+    let rolled_back = |history: &History| why(history, b"a");
     assert_eq!(rolled_back(&history), None);
     let id = applied(&mut history, "x.lua", b"a");
     assert_eq!(rolled_back(&history), None);
@@ -345,14 +349,27 @@ fn a_rollback_is_remembered_with_its_time() {
     history
         .event(&event(EventKind::RolledBack, Subject::Patch(id)))
         .unwrap();
-    assert!(rolled_back(&history).is_some());
+    assert_eq!(rolled_back(&history), Some(Withdrawn::RolledBack));
     assert_eq!(history.live("simpledb").unwrap(), []);
     applied(&mut history, "x.lua", b"a");
     assert_eq!(rolled_back(&history), None, "it was applied again");
     let service = Subject::Service("simpledb".into());
     history.event(&event(EventKind::RolledBack, service)).unwrap();
-    assert!(rolled_back(&history).is_some());
-    assert_eq!(history.rolled_back("simpledb", "x.lua", &sha256(b"b")).unwrap(), None);
+    assert_eq!(rolled_back(&history), Some(Withdrawn::RolledBack));
+    assert_eq!(why(&history, b"b"), None);
+}
+
+#[test]
+fn a_retirement_is_remembered_for_all_versions_that_it_ended() {
+    let (_dir, mut history) = fresh();
+    applied(&mut history, "x.lua", b"a");
+    let newest = applied(&mut history, "x.lua", b"b");
+    let retired = event(EventKind::Retired, Subject::Patch(newest));
+    history.event(&retired).unwrap();
+    for bytes in [b"a", b"b"] {
+        let found = history.withdrawn("simpledb", "x.lua", &sha256(bytes)).unwrap();
+        assert_eq!(found.map(|(_, why)| why), Some(Withdrawn::Retired));
+    }
 }
 
 #[test]

@@ -32,12 +32,15 @@ pub unsafe fn compact(l: *mut lua_State, context: &Context) {
         let saved = undo.values().filter(|undo| undo.patch.is_saved());
         saved.map(|undo| undo.patch.id).collect()
     };
-    if saves.len() < BACK + SLACK {
+    let past = context.files.borrow().past_versions().len();
+    if saves.len() < BACK + SLACK && past < context.applied.compact_at.get().max(BACK + SLACK) {
         return;
     }
-    let (old, _) = saves.split_at(saves.len() - BACK);
-    settle(l, context, old);
+    if saves.len() >= BACK + SLACK {
+        settle(l, context, &saves[..saves.len() - BACK]);
+    }
     let mut texts = context.files.borrow().past_versions();
+    let before = texts.len();
     needed(context, |text| {
         texts.remove(&text);
     });
@@ -55,6 +58,7 @@ pub unsafe fn compact(l: *mut lua_State, context: &Context) {
     }
     unwatch(context, &mut texts);
     context.files.borrow_mut().forget(l, &texts);
+    context.applied.compact_at.set(before - texts.len() + SLACK);
     for undo in context.applied.undo.borrow_mut().values_mut() {
         undo.outdated.retain(|(old, now)| {
             let is_gone = |origin: &Origin| texts.contains(&origin.file);

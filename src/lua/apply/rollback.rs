@@ -38,11 +38,10 @@ pub fn roll_back(context: &Context, order: &Rollback) -> InstanceReport {
         let undo = context.applied.undo.borrow();
         order.ids.iter().copied().filter(|id| undo.contains_key(id)).collect()
     };
-    let settled = order
-        .ids
-        .iter()
-        .find(|id| context.applied.settled.borrow().contains(id));
-    if let Some(id) = settled {
+    // Where everything goes, saves of long ago are a part of the source.
+    if let [id] = order.ids[..]
+        && context.applied.settled.borrow().contains(&id)
+    {
         return InstanceReport {
             error: Some(format!(
                 "patch {id} is too far back: the last {BACK} saves can be taken back"

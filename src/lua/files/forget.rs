@@ -50,9 +50,15 @@ impl Files {
         self.made.retain(|origin, _| !is_gone(origin));
         self.stands_for.retain(|new, old| !is_gone(new) && !is_gone(old));
         self.outdated.retain(|old, now| !is_gone(old) && !is_gone(now));
-        self.alike.retain(|origin, _| !is_gone(origin));
-        for class in &mut self.classes {
+        self.alike.clear();
+        for mut class in std::mem::take(&mut self.classes) {
             class.retain(|origin| !is_gone(origin));
+            if class.is_empty() {
+                continue;
+            }
+            let number = self.classes.len();
+            self.alike.extend(class.iter().map(|origin| (*origin, number)));
+            self.classes.push(class);
         }
         for versions in self.versions.values_mut() {
             versions.retain(|version| !texts.contains(version));

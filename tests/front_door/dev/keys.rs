@@ -7,7 +7,7 @@ use super::{AGENT, UTIL, hello, project, ticks};
 use crate::harness::{Node, Project};
 
 /// Dev mode on a terminal, with its keys.
-fn on_terminal(project: &Project) -> (Node, impl FnMut(&str)) {
+pub(super) fn on_terminal(project: &Project) -> (Node, impl FnMut(&str)) {
     let (mut node, mut keyboard) = Node::on_terminal(&project.path("."), &["dev"]);
     node.wait_for_console();
     node.wait_line("keys: r restart, R restart all, d diff, l instances, u undo, q quit");

@@ -1,6 +1,7 @@
 //! Dev mode without a terminal: saved sources are live in whoever has loaded them, state kept, and what is said of it.
 
 mod all_day;
+mod begun;
 mod keys;
 
 use std::fs;
