@@ -82,6 +82,7 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
     let node = Node::new().map_err(no_threads)?;
     let (office, notes) = Office::open(post_room(&config, options), node.clone()).map_err(|e| e.to_string())?;
     office.replay().map_err(|e| e.to_string())?;
+    tokio::spawn(office.clone().keep_books());
     tokio::spawn(office.clone().keep_notes(notes));
     let consoles = Consoles::new(&config, &node, &office);
     let outlets = Outlets {

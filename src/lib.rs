@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod control;
 pub mod dev;
+pub mod failpoint;
 pub mod hotfix;
 pub mod log;
 pub mod lua;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use hotlua::cli::run::Run;
 use hotlua::cli::{self, Action, pages};
 use hotlua::config::Config;
-use hotlua::{app, client, config, log, project};
+use hotlua::{app, client, config, failpoint, log, project};
 
 /// The exit code of a bad configuration (`EX_USAGE`'s neighbourhood of `sysexits.h` has none that fits better).
 const BAD_CONFIG: u8 = 64;
@@ -15,6 +15,7 @@ const BAD_CONFIG: u8 = 64;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    failpoint::arm();
     let command = cli::parse();
     match command.action {
         Action::Run(options) => configured(&command.config, |config| run(config, &options)),

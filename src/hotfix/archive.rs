@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::failpoint::failpoint;
 use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::record::{ArchivedAs, PatchId, Shown, check_name};
 
@@ -83,7 +84,9 @@ impl Archive {
         let shown = history.show(id)?.ok_or(HistoryError::Unknown(id))?;
         let place = Place::of(&self.root, &shown.record)?;
         let claimed_path = path.with_file_name(claimed_name(&shown.record.name, id));
-        let claim = match claim::claim(path, &claimed_path, &shown, reread)? {
+        let claimed = claim::claim(path, &claimed_path, &shown, reread)?;
+        failpoint!("reread");
+        let claim = match claimed {
             Claimed::Same => {
                 self.store_claimed(&place, &shown, &claimed_path)?;
                 Claim::Archived
@@ -102,7 +105,9 @@ impl Archive {
                 Claim::Kept { why }
             }
         };
+        failpoint!("stored");
         history.archived(id, &ArchivedAs { file: place.file })?;
+        failpoint!("archived");
         Ok(claim)
     }
 
@@ -187,9 +192,11 @@ impl Archive {
         let moved = files::move_whole(claimed_path, &place.lua())
             .map_err(ArchiveError::io("move the patch to", &place.lua()))?;
         if moved {
+            failpoint!("moved");
             return self.store_diff(place, shown);
         }
         self.store(place, shown)?;
+        failpoint!("copied");
         fs::remove_file(claimed_path).map_err(ArchiveError::io("remove the archived patch's file", claimed_path))
     }
 

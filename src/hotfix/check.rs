@@ -8,7 +8,7 @@ use tracing::debug;
 use crate::actor::instance::Instance;
 use crate::hotfix::answers;
 use crate::hotfix::history::HistoryError;
-use crate::hotfix::office::{Books, Office};
+use crate::hotfix::office::Office;
 use crate::hotfix::parcel::{Parcel, diff_of};
 use crate::hotfix::record;
 use crate::hotfix::round::Round;
@@ -23,7 +23,7 @@ impl Office {
     /// # Errors
     /// When the history, which has the previous version, cannot be read.
     pub async fn check(&self, parcel: Parcel, instances: &[Arc<Instance>]) -> Result<Told, HistoryError> {
-        let last = self.books(|Books { history, .. }| history.last_live(&parcel.service, &parcel.name))?;
+        let last = self.books(|books| books.history.last_live(&parcel.service, &parcel.name))?;
         let reports = match parcel.texts() {
             Ok(texts) => self.ask_plans(&parcel, texts, instances).await,
             Err(why) => instances.iter().map(|i| answers::rejected(i, why.clone())).collect(),

@@ -9,12 +9,13 @@ use tracing::{info, warn};
 
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
+use crate::failpoint::failpoint;
 use crate::hotfix::answers;
-use crate::hotfix::archive::ArchiveError;
 use crate::hotfix::asker::Asker;
+use crate::hotfix::books::{Due, not_yet};
 use crate::hotfix::history::HistoryError;
 use crate::hotfix::late::Undecided;
-use crate::hotfix::office::{Books, Office};
+use crate::hotfix::office::Office;
 use crate::hotfix::parcel::{Parcel, diff_of, verdict_of};
 use crate::hotfix::record::{self, Intake, Origin, PatchId};
 use crate::hotfix::round::{Answers, Round};
@@ -26,9 +27,6 @@ use crate::patch::report::{Deed, Delivery};
 
 /// A patch, and the answers to it that were not waited for.
 type Late = (Arc<Patch>, UnboundedReceiver<InstanceReport>);
-
-/// How soon trouble with the archive is tried again.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// A patch that was carried to the instances.
 pub(super) struct Carried {
@@ -70,6 +68,7 @@ impl Office {
         let began = Instant::now();
         let sha256 = record::sha256(&parcel.bytes);
         let (id, previous) = self.write_down(parcel, &sha256)?;
+        failpoint!("intent");
         let (reports, late) = match parcel.texts() {
             Ok(texts) => self.send(parcel, texts, id, &sha256, instances).await,
             Err(why) => {
@@ -77,6 +76,7 @@ impl Office {
                 (instances.iter().map(rejected).collect(), None)
             }
         };
+        failpoint!("applied");
         Ok(Carried {
             id,
             sha256,
@@ -111,12 +111,14 @@ impl Office {
     /// Files a patch whose verdict lets it leave the letterbox.
     pub(super) fn file_if_handled(self: &Arc<Self>, id: PatchId, status: Status, parcel: Parcel) {
         if matches!(status, Status::Applied | Status::Unchanged | Status::NoEffect) {
-            self.file_away_or_retry(id, parcel);
+            self.file_away_or_retry(id, &parcel.label, parcel.path);
         }
     }
 
     fn write_down(&self, parcel: &Parcel, sha256: &str) -> Result<(PatchId, Option<Vec<u8>>), HistoryError> {
-        self.books(|Books { history, .. }| {
+        self.books(|books| {
+            books.catch_up()?;
+            let history = &mut books.history;
             let last = history.last_live(&parcel.service, &parcel.name)?;
             let intake = Intake {
                 service: parcel.service.clone(),
@@ -257,33 +259,9 @@ impl Office {
 
     pub(super) fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {
         let verdict = verdict_of(delivery, diff, took);
-        let written = self.books(|Books { history, archive }| {
-            history
-                .finish(id, &verdict)
-                .map_err(ArchiveError::from)
-                .and_then(|()| archive.write_journal(history))
-        });
-        if let Err(error) = written {
-            warn!("[hotfix] the outcome of patch {id} is not written down yet: {error}");
+        if let Err(error) = self.enter(Due::Verdict(id, verdict)) {
+            warn!("[hotfix] the outcome of patch {id} is {}", not_yet(&error));
         }
-    }
-
-    /// Files the patch; if that cannot be done now, goes on trying. The history has its bytes, so nothing is lost meanwhile.
-    fn file_away_or_retry(self: &Arc<Self>, id: PatchId, parcel: Parcel) {
-        let Err(error) = self.file_away(id, parcel.path.as_ref()) else {
-            return;
-        };
-        warn!("[hotfix] {} is applied, but not archived yet: {error}", parcel.label);
-        let office = self.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(RETRY).await;
-                if office.file_away(id, parcel.path.as_ref()).is_ok() {
-                    info!("[hotfix] {} is archived now", parcel.label);
-                    return;
-                }
-            }
-        });
     }
 }
 

@@ -6,7 +6,7 @@ use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::asker::Asker;
 use crate::hotfix::choice::Wanted;
-use crate::hotfix::office::{Books, Office};
+use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{self, Origin, PatchId, Record, Shown, Target as RecordedTarget};
 use crate::hotfix::story::{Chapter, Letterbox, Story};
@@ -149,7 +149,7 @@ impl Desk {
         let service = service.map(|service| service.replace('/', "."));
         let entries = self
             .office
-            .books(|Books { history, .. }| history.recent(service.as_deref(), limit));
+            .books(|books| books.history.recent(service.as_deref(), limit));
         let entries = entries.map_err(|e| e.to_string())?;
         let chapter = |entry| Chapter::of(entry, |patch| self.runs_in(patch));
         Ok(Story {
@@ -165,7 +165,7 @@ impl Desk {
     pub async fn show(&self, id: PatchId) -> Result<Shown, String> {
         let shown = self
             .office
-            .books(|Books { history, .. }| history.show(id))
+            .books(|books| books.history.show(id))
             .map_err(|e| e.to_string())?;
         shown.ok_or_else(|| format!("there is no patch {id}; `history` has the numbers"))
     }

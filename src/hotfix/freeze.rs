@@ -130,7 +130,7 @@ impl Office {
         by: &str,
         reason: Option<String>,
     ) -> Result<(), HistoryError> {
-        self.write_event(&Event {
+        self.announce(&Event {
             kind,
             subject: service.clone().map_or(Subject::Node, Subject::Service),
             by: by.to_owned(),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
 
+use crate::failpoint::failpoint;
 use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
@@ -151,6 +152,7 @@ fn stays_withdrawn(office: &Office, file: &Settled, when: Timestamp, why: Withdr
 
 /// Delivers one file; false if it has to come again.
 async fn handle(office: &Arc<Office>, file: Settled) -> bool {
+    failpoint!("read");
     let instances = office.node.registry().of_service(&file.service);
     if let Some(why) = office.reason_to_wait(&file.service) {
         wait(office, file, &why);

@@ -7,7 +7,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{info, warn};
 
 use crate::actor::address::Handle;
-use crate::hotfix::office::{Books, Office};
+use crate::hotfix::books::{Due, not_yet};
+use crate::hotfix::office::Office;
 use crate::hotfix::parcel::{Parcel, diff_of, verdict_of};
 use crate::hotfix::record::PatchId;
 use crate::patch::order::Patch;
@@ -74,11 +75,10 @@ impl Office {
         let diff = diff_of(&delivery, &parcel, previous.as_deref());
         let took: Duration = began.elapsed();
         let verdict = verdict_of(&delivery, &diff, took);
-        let written = self.books(|Books { history, .. }| history.finish_late(id, &verdict));
-        match written {
-            Ok(()) => self.catch_up_journal(),
-            Err(error) => warn!("[hotfix] the late outcome of patch {id} is not written down: {error}"),
+        let status = verdict.status;
+        if let Err(error) = self.enter(Due::LateVerdict(id, verdict)) {
+            warn!("[hotfix] the late outcome of patch {id} is {}", not_yet(&error));
         }
-        self.file_if_handled(id, verdict.status, parcel);
+        self.file_if_handled(id, status, parcel);
     }
 }

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{debug, info, warn};
 
 use crate::actor::node::Node;
-use crate::hotfix::archive::{Archive, ArchiveError, Claim};
+use crate::failpoint::failpoint;
+use crate::hotfix::archive::{Archive, ArchiveError};
+use crate::hotfix::books::{Books, reread};
 use crate::hotfix::frozen::Freezes;
 use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::lock::{self, LockError, StateLock};
-use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject, Withdrawn};
+use crate::hotfix::record::{EventKind, PatchId};
 use crate::hotfix::round::Limits;
 use crate::hotfix::sources::{self, Sources};
 use crate::hotfix::standing::Standing;
@@ -23,7 +26,7 @@ use crate::hotfix::waiting::Waiting;
 use crate::patch::order::{Loader, Patch, PostRoom};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Delivery, count};
-use crate::watch::{Settled, SourceRoot, Watcher, read_settled};
+use crate::watch::{SourceRoot, Watcher};
 
 /// Settings of the post room.
 #[derive(Clone, Debug)]
@@ -77,7 +80,9 @@ pub struct Office {
     /// When this run of the node began, and the newest patch of the runs before.
     pub(super) began: Timestamp,
     pub(super) newest_before: PatchId,
-    books: Mutex<Books>,
+    pub(super) books: Mutex<Books>,
+    /// The books are behind: somebody has to go on trying.
+    pub(super) trouble: Notify,
     /// What new instances get.
     pub(super) standing: Standing,
     pub(super) freezes: Freezes,
@@ -92,12 +97,6 @@ pub struct Office {
     /// Patches whose first way into a new instance was told.
     told: Mutex<HashSet<u64>>,
     _lock: StateLock,
-}
-
-/// History and archive: whoever writes one writes the other.
-pub(super) struct Books {
-    pub(super) history: History,
-    pub(super) archive: Archive,
 }
 
 /// What instances tell, on threads that must not wait for a disk.
@@ -130,12 +129,14 @@ impl Office {
                 warn!("[hotfix] {}: {error}", path.display());
             }
         }
+        failpoint!("claims");
         for record in history.abandon_unfinished()? {
             warn!(
                 "[hotfix] {}/{}: patch {} was under way when the node ended; it did not happen",
                 record.service, record.name, record.id
             );
         }
+        failpoint!("abandoned");
         let newest_before = history.list(None, 1)?.first().map_or(PatchId(0), |newest| newest.id);
         let freezes = Freezes::new(history.freezes()?);
         let (notes, received) = unbounded_channel();
@@ -145,7 +146,8 @@ impl Office {
             node,
             began: Timestamp::now(),
             newest_before,
-            books: Mutex::new(Books { history, archive }),
+            books: Mutex::new(Books::new(history, archive)),
+            trouble: Notify::new(),
             standing: Standing::default(),
             freezes,
             waiting: Waiting::default(),
@@ -158,11 +160,6 @@ impl Office {
             _lock: lock,
         });
         Ok((office, received))
-    }
-
-    /// Works with history and archive. Blocks on the disk.
-    pub(super) fn books<T>(&self, work: impl FnOnce(&mut Books) -> T) -> T {
-        tokio::task::block_in_place(|| work(&mut self.books.lock()))
     }
 
     /// Waits until what has the turn of that service, or of any, and what waits for it now, has had it.
@@ -222,71 +219,6 @@ impl Office {
         }
     }
 
-    /// Writes an event into the books.
-    pub(super) fn write_event(&self, event: &Event) -> Result<(), HistoryError> {
-        self.books(|Books { history, .. }| history.event(event))?;
-        self.catch_up_journal();
-        Ok(())
-    }
-
-    /// Writes the journal's new lines. That it cannot be written is logged, since the next time makes up for it.
-    pub(super) fn catch_up_journal(&self) {
-        if let Err(error) = self.books(|Books { history, archive }| archive.write_journal(history)) {
-            warn!("[hotfix] {error}");
-        }
-    }
-
-    /// Writes down what the node itself did with a patch; trouble is logged.
-    pub(super) fn event(&self, kind: EventKind, patch: u64, reason: Option<String>) {
-        let event = Event {
-            kind,
-            subject: Subject::Patch(PatchId(patch)),
-            by: "hotlua".to_owned(),
-            reason,
-            outcome: Outcome::default(),
-        };
-        if let Err(error) = self.write_event(&event) {
-            warn!("[hotfix] {error}");
-        }
-    }
-
-    /// When and why the patch whose bytes this file has was rolled back or retired, if that was the last thing that became of it.
-    pub(super) fn withdrawn(&self, file: &Settled) -> Option<(Timestamp, Withdrawn)> {
-        let found = self.books(|Books { history, .. }| history.withdrawn(&file.service, &file.name, &file.sha256));
-        found.unwrap_or_else(|error| {
-            warn!("[hotfix] {error}");
-            None
-        })
-    }
-
-    /// Files a handled patch in the archive: the dropped file itself, or a copy.
-    pub(super) fn file_away(&self, id: PatchId, dropped: Option<&PathBuf>) -> Result<(), ArchiveError> {
-        let path = dropped.filter(|_| !self.config.keep);
-        let claim = self.books(|Books { history, archive }| match path {
-            Some(path) => archive.take(history, id, path, &reread(self.config.max_size)).map(Some),
-            None => archive.copy(history, id).map(|()| None),
-        })?;
-        let (Some(path), Some(watcher)) = (path, self.watcher()) else {
-            return Ok(());
-        };
-        match claim {
-            Some(Claim::Archived) => watcher.forget(path),
-            Some(Claim::Changed { leftover }) => {
-                if let Some(leftover) = leftover {
-                    warn!(
-                        "[hotfix] {} was saved twice while it was applied; the version in between is {}",
-                        path.display(),
-                        leftover.display()
-                    );
-                }
-                watcher.recheck(path);
-            }
-            Some(Claim::Kept { why }) => info!("[hotfix] {} stays where it is: {why}", path.display()),
-            Some(Claim::Missing) | None => {}
-        }
-        Ok(())
-    }
-
     /// Tells what instances note, until the node ends.
     pub async fn keep_notes(self: Arc<Self>, mut notes: UnboundedReceiver<Note>) {
         while let Some(note) = notes.recv().await {
@@ -337,11 +269,6 @@ impl Office {
             debug!("{line}");
         }
     }
-}
-
-/// How the archive reads a file that it has just claimed.
-fn reread(max_size: u64) -> impl Fn(&Path) -> std::io::Result<Vec<u8>> {
-    move |path| read_settled(path, max_size).map(|contents| contents.bytes)
 }
 
 impl PostRoom for Office {

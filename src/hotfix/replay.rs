@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::hotfix::history::HistoryError;
-use crate::hotfix::office::{Books, Office};
+use crate::hotfix::office::Office;
 use crate::hotfix::record::{self, Active, EventKind};
 use crate::patch::order::{Patch, PatchText};
 use crate::patch::report::count;
@@ -17,15 +17,13 @@ impl Office {
     /// # Errors
     /// When the history cannot be read.
     pub fn replay(self: &Arc<Self>) -> Result<(), HistoryError> {
-        for record in self.books(|Books { history, .. }| history.unarchived())? {
+        for record in self.books(|books| books.history.unarchived())? {
             let path = self.config.dir.join(&record.service).join(&record.name);
             let dropped = (record.origin == record::Origin::Dropped).then_some(path);
-            if let Err(error) = self.file_away(record.id, dropped.as_ref()) {
-                warn!("[hotfix] patch {} is not archived yet: {error}", record.id);
-            }
+            self.file_away_or_retry(record.id, &format!("{}/{}", record.service, record.name), dropped);
         }
         self.retire_saved(None)?;
-        let active = self.books(|Books { history, .. }| history.active(None))?;
+        let active = self.books(|books| books.history.active(None))?;
         if !self.config.replay {
             if !active.is_empty() {
                 info!(
@@ -49,7 +47,7 @@ impl Office {
     /// # Errors
     /// When the history cannot be read.
     pub fn retire_saved(&self, service: Option<&str>) -> Result<(), HistoryError> {
-        let active = self.books(|Books { history, .. }| history.active(service))?;
+        let active = self.books(|books| books.history.active(service))?;
         for patch in active.iter().filter(|patch| patch.origin == record::Origin::Source) {
             let why = "it was a saved source file, which is read anew at every start".to_owned();
             self.event(EventKind::Retired, patch.id.0, Some(why));

@@ -10,6 +10,7 @@ use tracing::warn;
 use crate::actor::address::Handle;
 use crate::hotfix::answers;
 use crate::hotfix::asker::Asker;
+use crate::hotfix::books::{Due, not_yet};
 use crate::hotfix::office::Office;
 use crate::hotfix::record::{self, Event, EventKind, Outcome, Subject};
 use crate::hotfix::round::{Answers, Round};
@@ -75,8 +76,8 @@ impl Office {
                 ..Outcome::default()
             },
         };
-        if let Err(error) = self.write_event(&event) {
-            warn!("[hotfix] the restart of {service} is not written down: {error}");
+        if let Err(error) = self.enter(Due::Event(event)) {
+            warn!("[hotfix] the restart of {service} is {}", not_yet(&error));
         }
         let done = reports.iter().all(is_renewed);
         if done && let Err(error) = self.retire_saved(Some(service)) {

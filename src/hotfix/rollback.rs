@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
+use crate::failpoint::failpoint;
 use crate::hotfix::answers;
 use crate::hotfix::asker::Asker;
+use crate::hotfix::books::{Due, not_yet};
 use crate::hotfix::choice::{self, Choice, Wanted};
-use crate::hotfix::office::{Books, Office};
+use crate::hotfix::office::Office;
 use crate::hotfix::record::{self, Event, EventKind, Outcome, Record, Subject, Target};
 use crate::hotfix::round::{Answers, Round};
 use crate::hotfix::told::Told;
@@ -35,7 +37,7 @@ impl Office {
             Target::All => true,
             Target::Handle(_) => record.id > self.newest_before && !self.concerned(service, record.target).is_empty(),
         };
-        let choice = self.books(|Books { history, .. }| choice::of(history, service, wanted, is_here))?;
+        let choice = self.books(|books| choice::of(&books.history, service, wanted, is_here))?;
         let dry = self.take_back(&choice, true, &HashSet::new(), asker).await;
         let refused: Vec<InstanceReport> = dry.reports.iter().filter(|report| refuses(report)).cloned().collect();
         let deed = Deed::Rollback { ids: &choice.ids, by };
@@ -67,7 +69,8 @@ impl Office {
                 Delivery { deed, reports }.summary()
             });
         }
-        let written = self.write_event(&event_of(&choice, &delivery, by, began));
+        failpoint!("taken-back");
+        let written = self.enter(Due::Event(event_of(&choice, &delivery, by, began)));
         self.renew_files(service, &choice);
         for instance in self.concerned(service, choice.target) {
             choice.names.iter().for_each(|name| instance.set_behind(name, false));
@@ -77,7 +80,8 @@ impl Office {
             done = false;
             let _ = writeln!(
                 extra,
-                "  not written down: {error}; it would be applied again when the node starts"
+                "  {}; until then a start of the node would apply it again",
+                not_yet(&error)
             );
         }
         let head = format!(

@@ -12,7 +12,11 @@ use crate::source::Source;
 
 /// Each room of `src` (a file or a folder there), and the rooms it may use. Who is not named here does not exist.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("main", &["app", "cli", "client", "config", "log", "project"]),
+    (
+        "main",
+        &["app", "cli", "client", "config", "failpoint", "log", "project"],
+    ),
+    ("failpoint", &[]),
     ("lib", &[]),
     ("cli", &["config", "control"]),
     ("config", &[]),
@@ -28,7 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("patch", &[]),
     ("project", &[]),
     ("watch", &[]),
-    ("hotfix", &["watch", "patch", "actor"]),
+    ("hotfix", &["failpoint", "watch", "patch", "actor"]),
     ("control", &["actor", "hotfix"]),
     ("client", &["cli", "config", "control", "log", "patch"]),
     ("dev", &["actor", "watch", "hotfix", "patch"]),

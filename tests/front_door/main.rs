@@ -13,6 +13,7 @@ mod control_socket;
 mod dev;
 mod docs;
 mod drops;
+mod faults;
 mod freeze;
 mod harness;
 mod inject;

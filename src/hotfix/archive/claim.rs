@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::ArchiveError;
+use crate::failpoint::failpoint;
 use crate::hotfix::record::{PatchId, Shown, check_name, sha256};
 
 /// Reads a claimed file once more; never called with a link. An error of kind `WouldBlock` says that somebody still has it open for writing (the
@@ -61,7 +62,7 @@ pub(super) fn claim(
     // What an earlier attempt claimed comes first: a second rename would overwrite it.
     if claimed_path.symlink_metadata().is_err() {
         match fs::rename(path, claimed_path) {
-            Ok(()) => {}
+            Ok(()) => failpoint!("claim"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Claimed::Missing),
             Err(error) => {
                 return Ok(Claimed::Kept { why: error.to_string() });

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::failpoint::failpoint;
+
 /// Writes a file in one step: readers see all of it or, if there was one, the old one. Missing directories are created.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = parent(path)?;
@@ -16,6 +18,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
             file.write_all(bytes)?;
             file.sync_all()
         })
+        .inspect(|()| failpoint!("temporary"))
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // On a full disk even half a file is in the way of the next attempt. It may not exist at all.

@@ -65,6 +65,11 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
+    /// Whether it may be another time: trouble with the database, not with what was asked.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, HistoryError::Database { .. } | HistoryError::Damaged { .. })
+    }
+
     /// Tells damage from trouble that may pass.
     pub(super) fn of(file: &Path, source: rusqlite::Error) -> Self {
         let damaged = matches!(

@@ -36,9 +36,10 @@ pub struct Node {
 
 impl Node {
     /// Starts the binary in `directory`.
-    pub fn spawn(directory: &Path, arguments: &[&str]) -> Self {
+    pub fn spawn(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hotlua"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -136,7 +136,12 @@ impl Project {
 
     /// Starts the binary with exactly these arguments and waits for nothing.
     pub fn spawn(&self, arguments: &[&str]) -> Node {
-        Node::spawn(self.root.path(), arguments)
+        self.spawn_with(arguments, &[])
+    }
+
+    /// The same with further variables in its environment.
+    pub fn spawn_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Node {
+        Node::spawn(self.root.path(), arguments, environment)
     }
 }
 
