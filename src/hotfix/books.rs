@@ -81,9 +81,11 @@ impl Books {
     /// Writes the lines that the journal lacks. That it cannot be written is logged, since the next time makes up for it.
     fn write_journal(&mut self) {
         let written = self.archive.write_journal(&self.history);
-        self.is_journal_behind = written.is_err();
-        if let Err(error) = written {
-            warn!("[hotfix] {error}");
+        let was_behind = std::mem::replace(&mut self.is_journal_behind, written.is_err());
+        if let Err(error) = written
+            && !was_behind
+        {
+            warn!("[hotfix] {error}; it is tried again every {} s", RETRY.as_secs());
         }
     }
 

@@ -19,6 +19,7 @@ use crate::patch::outcome::Status;
 mod column;
 mod error;
 mod read;
+mod reserve;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -45,7 +46,9 @@ impl History {
     /// When the database cannot be opened, is damaged, is not ours, or is from a newer hotlua. It is left as it is then.
     pub fn open(state_dir: &Path) -> Result<History, HistoryError> {
         let file = state_dir.join(FILE);
-        let db = schema::connect(&file)?;
+        let mut db = schema::connect(&file)?;
+        // A disk that is full already has no room to keep: whatever is written next says so.
+        let _ = reserve::fill(&mut db);
         Ok(History { file, db })
     }
 
@@ -91,11 +94,12 @@ impl History {
     /// When there is no such patch, or the database cannot be written.
     pub fn archived(&mut self, id: PatchId, archived: &ArchivedAs) -> Result<(), HistoryError> {
         let written = write::archived(&self.db, id, archived);
-        if self.explain(written)? {
-            Ok(())
-        } else {
-            Err(HistoryError::Unknown(id))
+        if !self.explain(written)? {
+            return Err(HistoryError::Unknown(id));
         }
+        // As in `open`.
+        let _ = reserve::refill(&mut self.db);
+        Ok(())
     }
 
     /// Writes down what happened after a verdict, or without a patch, and what follows from it for [`History::active`].

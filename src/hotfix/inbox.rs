@@ -93,6 +93,8 @@ async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
     let mut queue: VecDeque<Settled> = VecDeque::new();
     // Files that were handled and stay where they are: which file, with which content.
     let mut handled: HashMap<PathBuf, ((u64, u64), String)> = HashMap::new();
+    // Why files could not be written down, as it was said last.
+    let mut troubles: HashMap<PathBuf, String> = HashMap::new();
     loop {
         if queue.is_empty() {
             let Some(file) = files.recv().await else { return };
@@ -122,7 +124,7 @@ async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
             continue;
         }
         let path = file.path.clone();
-        if handle(&office, file).await && path.exists() {
+        if handle(&office, file, &mut troubles).await && path.exists() {
             handled.insert(path, identity);
         } else {
             handled.remove(&path);
@@ -151,7 +153,7 @@ fn stays_withdrawn(office: &Office, file: &Settled, when: Timestamp, why: Withdr
 }
 
 /// Delivers one file; false if it has to come again.
-async fn handle(office: &Arc<Office>, file: Settled) -> bool {
+async fn handle(office: &Arc<Office>, file: Settled, troubles: &mut HashMap<PathBuf, String>) -> bool {
     failpoint!("read");
     let instances = office.node.registry().of_service(&file.service);
     if let Some(why) = office.reason_to_wait(&file.service) {
@@ -160,12 +162,17 @@ async fn handle(office: &Arc<Office>, file: Settled) -> bool {
     }
     let (path, label) = (file.path.clone(), file.display.clone());
     let Err(error) = office.deliver(parcel(file), instances).await else {
+        troubles.remove(&path);
         return true;
     };
-    warn!(
-        "[hotfix] {label} is not applied: {error}; it is tried again in {} s",
-        RETRY.as_secs()
-    );
+    let why = error.to_string();
+    if troubles.get(&path) != Some(&why) {
+        warn!(
+            "[hotfix] {label} is not applied: {why}; it is tried again every {} s",
+            RETRY.as_secs()
+        );
+        troubles.insert(path.clone(), why);
+    }
     let office = office.clone();
     tokio::spawn(async move {
         tokio::time::sleep(RETRY).await;

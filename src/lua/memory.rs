@@ -5,11 +5,29 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// How much there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// In use.
+    pub bytes: usize,
+    /// So much more once that was not enough: each refused block makes Lua collect everything, and whoever broke the limit is to come to
+    /// its end soon.
+    pub grace: usize,
+}
+
+impl Limit {
+    /// None.
+    pub const NONE: Limit = Limit {
+        bytes: usize::MAX,
+        grace: 0,
+    };
+}
+
 /// What a VM has and may have. Lives as long as its VM, at a fixed address.
 pub struct Memory {
     /// Read by other threads, too, whatever the VM does; written by the one that runs it alone, so nothing has to be locked.
     used: Arc<AtomicUsize>,
-    limit: Cell<usize>,
+    limit: Cell<Limit>,
     refused: Cell<bool>,
 }
 
@@ -18,7 +36,7 @@ impl Default for Memory {
     fn default() -> Memory {
         Memory {
             used: Arc::default(),
-            limit: Cell::new(usize::MAX),
+            limit: Cell::new(Limit::NONE),
             refused: Cell::new(false),
         }
     }
@@ -35,9 +53,9 @@ impl Memory {
         self.used.clone()
     }
 
-    /// Sets how many bytes there may be; more is refused, which Lua raises as `not enough memory`. Returns the limit before.
-    pub fn set_limit(&self, bytes: usize) -> usize {
-        self.limit.replace(bytes)
+    /// Sets how much there may be; more is refused, which Lua raises as `not enough memory`. Returns the limit before.
+    pub fn set_limit(&self, limit: Limit) -> Limit {
+        self.limit.replace(limit)
     }
 
     /// Whether something was refused since the last call.
@@ -63,8 +81,15 @@ impl Memory {
     /// Counts a change of size; false if that is too much.
     fn admit(&self, old: usize, new: usize) -> bool {
         let wanted = self.used().saturating_sub(old).saturating_add(new);
-        if new > old && wanted > self.limit.get() {
-            self.refused.set(true);
+        let limit = self.limit.get();
+        if new > old && wanted > limit.bytes {
+            // The first refusal has made Lua collect what it could.
+            if self.refused.replace(true) {
+                self.limit.set(Limit {
+                    bytes: limit.bytes.saturating_add(limit.grace),
+                    grace: 0,
+                });
+            }
             return false;
         }
         self.used.store(wanted, Ordering::Relaxed);

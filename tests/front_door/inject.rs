@@ -169,7 +169,7 @@ fn the_path_is_relative_to_the_config_file() {
     let elsewhere = tempfile::tempdir().expect("another directory");
     let config = project.path("config.toml");
     let config = config.to_str().expect("a UTF-8 path");
-    let mut node = Node::spawn(elsewhere.path(), &["run", "--config", config], &[]);
+    let mut node = Node::spawn(elsewhere.path(), &["run", "--config", config]);
     node.wait_for_console();
     node.wait_line("ready");
     node.console().cmd("inject .svc patches/p.lua").succeeded();

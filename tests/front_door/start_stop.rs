@@ -96,7 +96,7 @@ fn config_may_stand_on_either_side_of_the_subcommand() {
     let config = project.path("config.toml");
     let config = config.to_str().expect("a UTF-8 path");
     for arguments in [["--config", config, "run"], ["run", "--config", config]] {
-        let mut node = Node::spawn(elsewhere.path(), &arguments, &[]);
+        let mut node = Node::spawn(elsewhere.path(), &arguments);
         node.wait_line("ready");
         assert_eq!(node.stop(), 0);
     }
@@ -149,7 +149,7 @@ fn a_missing_start_service_is_one_clear_error() {
 fn a_missing_config_says_what_to_do() {
     let empty = tempfile::tempdir().expect("an empty directory");
     for arguments in [&["run"][..], &[], &["run", "--config", "nosuch.toml"]] {
-        let mut node = Node::spawn(empty.path(), arguments, &[]);
+        let mut node = Node::spawn(empty.path(), arguments);
         let code = node.wait_exit();
         let said = node.lines().join("\n");
         assert_eq!(code, 64, "{said}");

@@ -17,6 +17,7 @@ use super::step::protected;
 use super::{RUNNER, Step, put};
 use crate::lua::context::{self, Context};
 use crate::lua::functions::lua_functions;
+use crate::lua::memory::Limit;
 use crate::lua::values;
 
 /// Instructions between two looks at the clock: some microseconds.
@@ -48,9 +49,10 @@ impl Run<'_> {
         protected(context, &mut |l| self.make_runner(l, push, &mut runner))?;
         let limits = &context.host.config;
         context.memory.take_refused();
-        let unlimited = context
-            .memory
-            .set_limit(context.memory.used().saturating_add(limits.memory_limit));
+        let unlimited = context.memory.set_limit(Limit {
+            bytes: context.memory.used().saturating_add(limits.memory_limit),
+            grace: limits.memory_limit,
+        });
         let hooks = self.watch_all(runner);
         context.tell_progress(true);
         let (began, mut results) = (Instant::now(), 0);

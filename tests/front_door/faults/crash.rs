@@ -24,7 +24,8 @@ fn run(project: &Project) -> Node {
 
 /// A node that stops at a place, with the words of the place.
 fn stopping(project: &Project, place: &str) -> (Node, String) {
-    let node = project.spawn_with(&["run"], &[("HOTLUA_STOP_AT", place)]);
+    let variable = format!("HOTLUA_STOP_AT={place}");
+    let node = Node::spawn_by(&["env", &variable], &project.path("."), &["run"]);
     let name = place.split(':').next().unwrap_or(place);
     (node, format!("stopped at {name}"))
 }

@@ -1,1 +1,263 @@
-//! placeholder
+//! A disk that is full, read-only, elsewhere, locked or damaged: it is said, services and consoles go on, and all is made up for.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use rusqlite::Connection;
+
+use super::{check_books, left, names, seen, trace};
+use crate::harness::svc::running;
+use crate::harness::{Mark, Node, Project};
+
+/// Runs what follows in a mount namespace of its own, after `script`.
+const NAMESPACE: [&str; 6] = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"];
+
+/// Why nothing can be mounted here, if that is so.
+fn no_mounts() -> Option<String> {
+    let [unshare, arguments @ ..] = NAMESPACE;
+    let tried = Command::new(unshare)
+        .args(arguments)
+        .arg("mount -t tmpfs none /mnt")
+        .stdin(Stdio::null())
+        .output();
+    match tried {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Some(format!("unshare: {error}")),
+    }
+}
+
+/// A node whose archive is a file system of one MiB of its own; `None`, and said, where that cannot be had.
+fn on_a_small_disk(test: &str) -> Option<(Project, Node)> {
+    if let Some(why) = no_mounts() {
+        // The test harness withholds what is printed by a test that passes.
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: nothing can be mounted: {why}");
+        return None;
+    }
+    let project = Project::with_svc();
+    fs::create_dir(project.path("archive")).expect("the archive");
+    let script = "mount -t tmpfs -o size=1m,mode=700 none archive && exec \"$0\" \"$@\"";
+    let wrapper: Vec<&str> = NAMESPACE.into_iter().chain([script]).collect();
+    let mut node = project.start_by(&wrapper);
+    node.wait_line("ready");
+    Some((project, node))
+}
+
+/// The archive as the node sees it.
+fn inside(project: &Project, node: &Node, path: &str) -> PathBuf {
+    let inside = project.path("archive").join(path);
+    PathBuf::from(format!("/proc/{}/root{}", node.pid(), inside.display()))
+}
+
+fn fill(project: &Project, node: &Node) -> PathBuf {
+    let filler = inside(project, node, "filler");
+    let mut file = fs::File::create(&filler).expect("a file");
+    for size in [4096, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+    filler
+}
+
+#[test]
+fn on_a_full_disk_a_patch_is_applied_and_archived_once_there_is_room() {
+    let Some((project, mut node)) =
+        on_a_small_disk("on_a_full_disk_a_patch_is_applied_and_archived_once_there_is_room")
+    else {
+        return;
+    };
+    let filler = fill(&project, &node);
+    project.drop_file("svc", "x.lua", trace("one"));
+    node.wait_line("hotfix/svc/x.lua is applied, but not archived yet: ");
+    assert_eq!(seen(&node), "one");
+    let said = node.wait_line("cannot append to the journal");
+    assert!(said.contains("No space left on device"), "{said}");
+    fs::remove_file(filler).expect("room");
+    node.wait_line("hotfix/svc/x.lua is archived now");
+    node.wait_line("what could not be written down is written now");
+    assert_eq!(left(&project), [""; 0]);
+    assert_eq!(seen(&node), "one");
+    let journal = fs::read_to_string(inside(&project, &node, "journal.jsonl")).expect("the journal");
+    assert_eq!(journal.lines().count(), 1, "{journal}");
+    let archived = fs::read_dir(inside(&project, &node, "svc"))
+        .expect("the archive")
+        .count();
+    assert_eq!(archived, 2, "the patch and its diff");
+}
+
+#[test]
+fn what_does_not_fit_waits_until_there_is_room_and_is_said_once() {
+    let Some((project, mut node)) = on_a_small_disk("what_does_not_fit_waits_until_there_is_room_and_is_said_once")
+    else {
+        return;
+    };
+    let filler = fill(&project, &node);
+    let large = format!("-- {}\n{}", "x".repeat(600_000), trace("one"));
+    project.drop_file("svc", "x.lua", large);
+    let said = node.wait_line("hotfix/svc/x.lua is not applied: ");
+    assert!(
+        said.contains("disk is full: make room on its disk; it is tried again every 5 s"),
+        "{said}"
+    );
+    assert_eq!(seen(&node), "");
+    // A smaller patch is not kept out by it.
+    project.drop_file("svc", "y.lua", trace("two"));
+    node.wait_summary(Mark::START, "svc/y.lua");
+    assert_eq!(seen(&node), "two");
+    node.stays_quiet(node.mark(), "is not applied");
+    fs::remove_file(filler).expect("room");
+    // It does not fit together with its archived copy, so there is no more room than this.
+    node.wait_summary(Mark::START, "svc/x.lua");
+    assert_eq!(seen(&node), "two one");
+    assert_eq!(node.count(|line| line.contains("is not applied")), 1);
+}
+
+#[test]
+fn something_in_the_archives_way_is_made_up_for() {
+    let (project, mut node) = running();
+    let in_the_way = project.write("archive/svc", "");
+    project.drop_file("svc", "x.lua", trace("one"));
+    node.wait_line("hotfix/svc/x.lua is applied, but not archived yet: ");
+    assert_eq!(seen(&node), "one");
+    fs::remove_file(in_the_way).expect("out of the way");
+    node.wait_line("hotfix/svc/x.lua is archived now");
+    assert_eq!(left(&project), [""; 0]);
+    check_books(&project);
+}
+
+#[test]
+fn the_archive_may_be_on_another_file_system() {
+    let elsewhere = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
+    let state = format!("{:?}", elsewhere.path().join("state").display().to_string());
+    let project = Project::with_svc().set("node", "state", &state);
+    let device = |path| fs::metadata(path).expect("a directory").dev();
+    if device(elsewhere.path()) == device(&project.path(".")) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED the_archive_may_be_on_another_file_system: /dev/shm is the same one"
+        );
+        return;
+    }
+    let mut node = project.start();
+    node.wait_line("ready");
+    for word in ["one", "two"] {
+        let mark = node.mark();
+        project.drop_file("svc", "x.lua", trace(word));
+        node.wait_summary(mark, "svc/x.lua");
+        node.wait_until("the letterbox to be empty", |_| left(&project).is_empty());
+    }
+    assert_eq!(seen(&node), "one two");
+    let archived = fs::read_dir(elsewhere.path().join("state/svc"))
+        .expect("the archive")
+        .count();
+    assert_eq!(archived, 4, "two patches with their diffs");
+}
+
+/// A patch that runs until the file `go` is there, so that something can happen meanwhile.
+fn slow(word: &str) -> String {
+    format!(
+        "io.open('begun', 'w'):close()\nrepeat until os.rename('go', 'gone')\n{}",
+        trace(word)
+    )
+}
+
+/// A node that is in the middle of a patch, and a lock on its database.
+fn locked_in_the_middle() -> (Project, Node, Connection) {
+    let project = Project::with_svc().set("hotfix", "time_limit", "\"60s\"");
+    let mut node = project.start();
+    node.wait_line("ready");
+    project.drop_file("svc", "x.lua", slow("one"));
+    node.wait_until("the patch to run", |_| project.path("begun").exists());
+    let other = Connection::open(project.path("archive/history.sqlite3")).expect("the database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    project.write("go", "");
+    (project, node, other)
+}
+
+#[test]
+fn while_the_database_is_locked_nothing_new_is_begun_and_what_has_happened_is_written_later() {
+    let (project, mut node, other) = locked_in_the_middle();
+    let said = node.wait_line("the outcome of patch 1 is not written down yet: ");
+    assert!(
+        said.contains("another program (an `sqlite3` shell?) keeps it locked"),
+        "{said}"
+    );
+    assert_eq!(seen(&node), "one");
+    let mark = node.mark();
+    project.drop_file("svc", "y.lua", trace("two"));
+    node.wait_line_since(mark, "hotfix/svc/y.lua is not applied: ");
+    assert_eq!(seen(&node), "one");
+    assert!(project.is_waiting("svc", "x.lua"), "it has no verdict yet");
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    node.wait_line("what could not be written down is written now");
+    node.wait_summary(mark, "svc/y.lua");
+    node.wait_until("the letterbox to be empty", |_| left(&project).is_empty());
+    assert_eq!(seen(&node), "one two");
+    check_books(&project);
+}
+
+#[test]
+fn a_node_that_dies_before_it_could_write_an_outcome_applies_the_patch_in_its_next_life() {
+    let (project, mut node, other) = locked_in_the_middle();
+    node.wait_line("the outcome of patch 1 is not written down yet: ");
+    node.kill9();
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    project.write("go", "");
+    let mut node = project.start();
+    node.wait_line("patch 1 was under way when the node ended; it did not happen");
+    node.wait_line("ready");
+    node.wait_until("the patch to be live", |node| seen(node) == "one");
+    node.wait_until("the letterbox to be empty", |_| left(&project).is_empty());
+    check_books(&project);
+}
+
+#[test]
+fn a_damaged_database_is_said_and_left_as_it_is() {
+    let (project, mut node) = running();
+    project.drop_file("svc", "x.lua", trace("one"));
+    node.wait_until("the letterbox to be empty", |_| left(&project).is_empty());
+    assert_eq!(node.stop(), 0);
+    let database = project.path("archive/history.sqlite3");
+    let size = fs::metadata(&database).expect("its size").len() as usize;
+    let garbage = vec![0x5a; size];
+    fs::write(&database, &garbage).expect("damaged");
+    project.drop_file("svc", "y.lua", trace("two"));
+    // Without its memory of what is live it does not start; what to do is said.
+    let mut node = project.spawn(&["run"]);
+    let said = node.wait_line("is damaged");
+    assert!(
+        said.contains("move it away together with its -wal and -shm files"),
+        "{said}"
+    );
+    assert_eq!(node.wait_exit(), 1);
+    assert_eq!(fs::read(&database).expect("it is there"), garbage);
+    for file in names(&project, "archive")
+        .iter()
+        .filter(|name| name.starts_with("history"))
+    {
+        let away = project.path(&format!("{file}.damaged"));
+        fs::rename(project.path("archive").join(file), away).expect("moved away");
+    }
+    let mut node = project.start();
+    node.wait_line("ready");
+    node.wait_until("the patch to be live", |node| seen(node) == "two");
+}
+
+#[test]
+fn bytes_behind_the_end_of_journal_and_log_are_no_obstacle() {
+    for file in ["journal.jsonl", "history.sqlite3-wal"] {
+        let (project, mut node) = running();
+        project.drop_file("svc", "x.lua", trace("one"));
+        node.wait_until("the letterbox to be empty", |_| left(&project).is_empty());
+        node.kill9();
+        let path = project.path("archive").join(file);
+        let mut grown = fs::OpenOptions::new().append(true).open(path).expect("it is there");
+        grown.write_all(b"\x00\xff{\"seq").expect("written");
+        let mut node = project.start();
+        node.wait_line("ready");
+        assert_eq!(seen(&node), "one", "{file}");
+        check_books(&project);
+    }
+}

@@ -136,12 +136,14 @@ impl Project {
 
     /// Starts the binary with exactly these arguments and waits for nothing.
     pub fn spawn(&self, arguments: &[&str]) -> Node {
-        self.spawn_with(arguments, &[])
+        Node::spawn(self.root.path(), arguments)
     }
 
-    /// The same with further variables in its environment.
-    pub fn spawn_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Node {
-        Node::spawn(self.root.path(), arguments, environment)
+    /// As [`Project::start`], by way of a command that ends by executing what follows it.
+    pub fn start_by(&self, wrapper: &[&str]) -> Node {
+        let mut node = Node::spawn_by(wrapper, self.root.path(), &["run"]);
+        node.wait_for_console();
+        node
     }
 }
 

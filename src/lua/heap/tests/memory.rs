@@ -2,6 +2,7 @@
 
 use super::{NEW, OLD, Vm, kinds};
 use crate::lua::heap::survey::Survey;
+use crate::lua::memory::Limit;
 
 /// Weak tables whose entries only garbage keeps, and holders between them.
 const TEXT: &str = "t, weak = {}, setmetatable({}, {__mode = 'kv'})
@@ -18,7 +19,10 @@ fn a_collection_in_the_middle_does_no_harm() {
         for in_memory in [false, true] {
             let mut vm = Vm::new("t = {}", in_memory);
             vm.run(&format!("local old = ... {TEXT}"));
-            let unlimited = vm.memory.set_limit(vm.memory.used() + room);
+            let unlimited = vm.memory.set_limit(Limit {
+                bytes: vm.memory.used() + room,
+                grace: 0,
+            });
             let before = vm.memory.used();
             let mut survey = Survey::default();
             let done = vm.try_find(OLD, &mut survey);

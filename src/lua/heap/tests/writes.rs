@@ -3,6 +3,7 @@
 use mlua::ffi;
 
 use super::{JOURNAL, NEW, OLD, Vm, kinds};
+use crate::lua::memory::Limit;
 
 /// Holders of all kinds, in large numbers, so that tables have to grow.
 const MANY: &str = "t, cells = {}, {}
@@ -28,7 +29,10 @@ fn what_is_begun_without_enough_memory_is_undone() {
         let mut vm = Vm::new(MANY, true);
         let survey = vm.find(OLD);
         assert_eq!(survey.sites.len(), 15_000);
-        let unlimited = vm.memory.set_limit(vm.memory.used() + room);
+        let unlimited = vm.memory.set_limit(Limit {
+            bytes: vm.memory.used() + room,
+            grace: 0,
+        });
         let switched = vm.switch(&survey);
         vm.memory.set_limit(unlimited);
         match switched {
@@ -48,7 +52,7 @@ fn undoing_goes_on_where_it_failed() {
     let survey = vm.find(OLD);
     assert_eq!(vm.switch(&survey), Some(15_000));
     vm.run("for i = 1, 3000 do for j = 1, 20 do t[i][j + 10] = j end for j = 1, 20 do t[i][j + 10] = nil end end");
-    let unlimited = vm.memory.set_limit(0);
+    let unlimited = vm.memory.set_limit(Limit { bytes: 0, grace: 0 });
     let done = vm.undo();
     vm.memory.set_limit(unlimited);
     assert!(done || !vm.journal.is_empty());
