@@ -4,22 +4,19 @@
 //! written in its order as soon as that is possible, before anything newer; a new patch is not begun while something is due.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::failpoint::failpoint;
-use crate::hotfix::archive::{Archive, ArchiveError, Claim};
+use crate::hotfix::archive::Archive;
 use crate::hotfix::history::{History, HistoryError};
-use crate::hotfix::office::Office;
-use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject, Verdict, Withdrawn};
-use crate::watch::{Settled, read_settled};
+use crate::hotfix::record::{Event, PatchId, Verdict};
+use crate::watch::read_settled;
 
 /// How soon trouble with the disk is tried again.
-const RETRY: Duration = Duration::from_secs(5);
+pub(super) const RETRY: Duration = Duration::from_secs(5);
 
 /// What has happened, and belongs into the history.
 pub(super) enum Due {
@@ -61,6 +58,19 @@ impl Books {
         }
     }
 
+    /// Writes down what has happened, in the history and in the journal.
+    ///
+    /// # Errors
+    /// When the history cannot be written: it stays due.
+    pub(super) fn enter(&mut self, due: Due) -> Result<(), HistoryError> {
+        self.due.push_back(due);
+        let written = self.catch_up();
+        failpoint!("result");
+        self.write_journal();
+        failpoint!("journal");
+        written
+    }
+
     /// Writes what is due.
     ///
     /// # Errors
@@ -79,7 +89,7 @@ impl Books {
     }
 
     /// Writes the lines that the journal lacks. That it cannot be written is logged, since the next time makes up for it.
-    fn write_journal(&mut self) {
+    pub(super) fn write_journal(&mut self) {
         let written = self.archive.write_journal(&self.history);
         let was_behind = std::mem::replace(&mut self.is_journal_behind, written.is_err());
         if let Err(error) = written
@@ -89,146 +99,9 @@ impl Books {
         }
     }
 
-    fn is_behind(&self) -> bool {
+    /// Whether something is due, or the journal lacks lines.
+    pub(super) fn is_behind(&self) -> bool {
         !self.due.is_empty() || self.is_journal_behind
-    }
-}
-
-impl Office {
-    /// Works with history and archive. Blocks on the disk.
-    pub(super) fn books<T>(&self, work: impl FnOnce(&mut Books) -> T) -> T {
-        tokio::task::block_in_place(|| work(&mut self.books.lock()))
-    }
-
-    /// Writes down what has happened, in the history and in the journal.
-    ///
-    /// # Errors
-    /// When the history cannot be written now: it is tried again until it can.
-    pub(super) fn enter(&self, due: Due) -> Result<(), HistoryError> {
-        let (written, is_behind) = self.books(|books| {
-            books.due.push_back(due);
-            let written = books.catch_up();
-            failpoint!("result");
-            books.write_journal();
-            failpoint!("journal");
-            (written, books.is_behind())
-        });
-        if is_behind {
-            self.trouble.notify_one();
-        }
-        written
-    }
-
-    /// Writes down what is about to be done.
-    ///
-    /// # Errors
-    /// When the history cannot be written: it must not be done.
-    pub(super) fn announce(&self, event: &Event) -> Result<(), HistoryError> {
-        self.books(|books| {
-            books.catch_up()?;
-            books.history.event(event)?;
-            books.write_journal();
-            Ok(())
-        })
-    }
-
-    /// Writes down what the node itself did with a patch.
-    pub(super) fn event(&self, kind: EventKind, patch: u64, reason: Option<String>) {
-        let written = self.enter(Due::Event(Event {
-            kind,
-            subject: Subject::Patch(PatchId(patch)),
-            by: "hotlua".to_owned(),
-            reason,
-            outcome: Outcome::default(),
-        }));
-        if let Err(error) = written {
-            warn!("[hotfix] {}", not_yet(&error));
-        }
-    }
-
-    /// Goes on trying to write down what could not be written, until the node ends.
-    pub async fn keep_books(self: Arc<Self>) {
-        loop {
-            self.trouble.notified().await;
-            while self.books(|books| books.is_behind()) {
-                tokio::time::sleep(RETRY).await;
-                let is_written = self.books(|books| {
-                    // The reason was said the first time.
-                    let is_caught_up = books.catch_up().is_ok();
-                    if is_caught_up {
-                        books.write_journal();
-                    }
-                    !books.is_behind()
-                });
-                if is_written {
-                    info!("[hotfix] what could not be written down is written now");
-                }
-            }
-        }
-    }
-
-    /// When and why the patch whose bytes this file has was rolled back or retired, if that was the last thing that became of it.
-    pub(super) fn withdrawn(&self, file: &Settled) -> Option<(Timestamp, Withdrawn)> {
-        let found = self.books(|books| books.history.withdrawn(&file.service, &file.name, &file.sha256));
-        found.unwrap_or_else(|error| {
-            warn!("[hotfix] {error}");
-            None
-        })
-    }
-
-    /// Files a handled patch in the archive, the dropped file itself or a copy; if that cannot be done now, goes on trying. The history has its
-    /// bytes, so nothing is lost meanwhile.
-    pub(super) fn file_away_or_retry(self: &Arc<Self>, id: PatchId, label: &str, dropped: Option<PathBuf>) {
-        let Err(error) = self.file_away(id, dropped.as_deref()) else {
-            return;
-        };
-        warn!("[hotfix] {label} is applied, but not archived yet: {error}");
-        let (office, label) = (self.clone(), label.to_owned());
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(RETRY).await;
-                if office.file_away(id, dropped.as_deref()).is_ok() {
-                    info!("[hotfix] {label} is archived now");
-                    return;
-                }
-            }
-        });
-    }
-
-    /// Files a handled patch in the archive: the dropped file itself, or a copy.
-    ///
-    /// # Errors
-    /// When its verdict is not written down yet, or the archive cannot be written. Nothing is lost then.
-    fn file_away(&self, id: PatchId, dropped: Option<&Path>) -> Result<(), ArchiveError> {
-        let path = dropped.filter(|_| !self.config.keep);
-        let claim = self.books(|books| {
-            // A file that is gone while its patch has no verdict would be lost with a crash.
-            books.catch_up()?;
-            let Books { history, archive, .. } = books;
-            match path {
-                Some(path) => archive.take(history, id, path, &reread(self.config.max_size)).map(Some),
-                None => archive.copy(history, id).map(|()| None),
-            }
-        })?;
-        let (Some(path), Some(watcher)) = (path, self.watcher()) else {
-            return Ok(());
-        };
-        match claim {
-            Some(Claim::Archived) => watcher.forget(path),
-            Some(Claim::Changed { leftover }) => {
-                if let Some(leftover) = leftover {
-                    warn!(
-                        "[hotfix] {} was saved twice while it was applied; the version in between is {}",
-                        path.display(),
-                        leftover.display()
-                    );
-                }
-                watcher.recheck(path);
-            }
-            Some(Claim::Kept { why }) => info!("[hotfix] {} stays where it is: {why}", path.display()),
-            Some(Claim::Missing) | None => {}
-        }
-        Ok(())
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! [`inbox`] takes dropped files from the watcher, [`desk`] what an [`asker`] asks by hand; [`deliver`] sends a patch (a [`parcel`]) to every instance, [`check`] asks
 //! what it would do, [`rollback`] takes back what is a [`choice`]: each is a `round` of one order, whose `answers` are [`told`], also `late` ones. [`history`] is the database, [`archive`]
-//! the files made from it; [`replay`] brings live patches back at start. [`office`] is what they share, and `books` what they write; `standing` holds what new instances get, [`waiting`] the files that wait.
+//! the files made from it; [`replay`] brings live patches back at start. [`office`] is what they share, and `books` what they write (`bookkeeping`); `standing` holds what new instances get, [`waiting`] the files that wait.
 //! In dev mode [`sources`] knows who has loaded which source file, and [`saved`] makes patches of those that are saved.
 
 mod answers;
 pub mod archive;
 pub mod asker;
+mod bookkeeping;
 mod books;
 pub mod check;
 pub mod choice;

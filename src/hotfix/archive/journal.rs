@@ -3,7 +3,7 @@
 //! Each line carries its entry's number (`seq`), so the journal itself says how far it has come: whatever cut it short, the
 //! rest is written from the history.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,9 @@ use crate::hotfix::record::{Entry, Function, Instance, PatchId, rfc3339};
 
 /// The journal's file name.
 pub(super) const FILE: &str = "journal.jsonl";
+
+/// What rotated journals are called as well: `journal.jsonl.1`, `journal.1`, `journal-20260101.jsonl`.
+const STEM: &[u8] = b"journal";
 
 /// How many entries are held in memory at a time while a journal is written anew.
 const BATCH: u32 = 256;
@@ -43,8 +46,11 @@ impl Journal {
         Ok(Journal { path, written })
     }
 
-    /// Writes a line for each entry that has none yet.
+    /// Writes a line for each entry that has none yet; for all of them, if the journal was removed.
     pub(super) fn catch_up(&mut self, history: &History) -> Result<(), ArchiveError> {
+        if self.is_removed() {
+            self.written = 0;
+        }
         loop {
             let entries = history.entries_after(self.written, BATCH)?;
             for entry in &entries {
@@ -54,6 +60,15 @@ impl Journal {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the journal is gone, and was not rotated away: that leaves a file beside it whose name begins like the journal's.
+    fn is_removed(&self) -> bool {
+        let is_rotated = |root: &Path| {
+            let mut entries = fs::read_dir(root).into_iter().flatten().flatten();
+            entries.any(|entry| entry.path().is_file() && entry.file_name().as_encoded_bytes().starts_with(STEM))
+        };
+        !self.path.exists() && !self.path.parent().is_some_and(is_rotated)
     }
 
     /// Writes one line, in one write. Opens the file each time, so that it may be rotated away at any moment.

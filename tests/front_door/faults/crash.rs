@@ -76,11 +76,11 @@ fn by_a_link(project: &Project, word: &str) {
 macro_rules! crashes {
     ($($name:ident: $step:expr, $drop:expr;)*) => {
         mod alone {
-            use super::*;
+            use super::{After, Before, by_a_link, in_place, killed_at};
             $(#[test] fn $name() { killed_at($step, false, $drop); })*
         }
         mod with_a_save_at_that_moment {
-            use super::*;
+            use super::{After, Before, by_a_link, in_place, killed_at};
             $(#[test] fn $name() { killed_at($step, true, $drop); })*
         }
     };

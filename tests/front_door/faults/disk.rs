@@ -30,18 +30,30 @@ fn no_mounts() -> Option<String> {
     }
 }
 
-/// A node whose archive is a file system of one MiB of its own; `None`, and said, where that cannot be had.
-fn on_a_small_disk(test: &str) -> Option<(Project, Node)> {
-    if let Some(why) = no_mounts() {
+/// Whether a test needs what cannot be had here; that is said.
+fn is_skipped(test: &str) -> bool {
+    let why = no_mounts();
+    if let Some(why) = &why {
         // The test harness withholds what is printed by a test that passes.
         let _ = writeln!(std::io::stderr(), "SKIPPED {test}: nothing can be mounted: {why}");
+    }
+    why.is_some()
+}
+
+/// Runs what follows with a file system of one MiB of its own as its archive.
+fn mounted(options: &str) -> Vec<String> {
+    let script = format!("mount -t tmpfs -o size=1m,mode=700,{options} none archive && exec \"$0\" \"$@\"");
+    NAMESPACE.map(str::to_owned).into_iter().chain([script]).collect()
+}
+
+/// A node with such an archive; `None` where that cannot be had.
+fn on_a_small_disk(test: &str) -> Option<(Project, Node)> {
+    if is_skipped(test) {
         return None;
     }
     let project = Project::with_svc();
     fs::create_dir(project.path("archive")).expect("the archive");
-    let script = "mount -t tmpfs -o size=1m,mode=700 none archive && exec \"$0\" \"$@\"";
-    let wrapper: Vec<&str> = NAMESPACE.into_iter().chain([script]).collect();
-    let mut node = project.start_by(&wrapper);
+    let mut node = project.start_by(&mounted("rw"));
     node.wait_line("ready");
     Some((project, node))
 }
@@ -112,6 +124,23 @@ fn what_does_not_fit_waits_until_there_is_room_and_is_said_once() {
     node.wait_summary(Mark::START, "svc/x.lua");
     assert_eq!(seen(&node), "two one");
     assert_eq!(node.count(|line| line.contains("is not applied")), 1);
+}
+
+#[test]
+fn a_node_that_cannot_write_its_state_does_not_start_and_says_why() {
+    if is_skipped("a_node_that_cannot_write_its_state_does_not_start_and_says_why") {
+        return;
+    }
+    let project = Project::with_svc();
+    fs::create_dir(project.path("archive")).expect("the archive");
+    let mut node = Node::spawn_by(&mounted("ro"), &project.path("."), &["run"]);
+    let said = node.wait_line("cannot use the state directory");
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert!(
+        said.contains("check `state` under [node] and its permissions"),
+        "{said}"
+    );
+    assert_eq!(node.wait_exit(), 1);
 }
 
 #[test]
@@ -243,6 +272,26 @@ fn a_damaged_database_is_said_and_left_as_it_is() {
     let mut node = project.start();
     node.wait_line("ready");
     node.wait_until("the patch to be live", |node| seen(node) == "two");
+}
+
+#[test]
+fn a_journal_that_is_removed_is_written_anew_and_one_that_is_rotated_goes_on() {
+    let (project, mut node) = running();
+    let apply = |node: &mut Node, word: &str| {
+        let mark = node.mark();
+        project.drop_file("svc", "x.lua", trace(word));
+        node.wait_summary(mark, "svc/x.lua");
+        node.wait_until("the letterbox to be empty", |_| left(&project).is_empty());
+    };
+    apply(&mut node, "one");
+    fs::remove_file(project.path("archive/journal.jsonl")).expect("removed");
+    apply(&mut node, "two");
+    check_books(&project);
+    assert_eq!(project.journal().len(), 2);
+    let rotated = project.path("archive/journal.jsonl.1");
+    fs::rename(project.path("archive/journal.jsonl"), rotated).expect("rotated");
+    apply(&mut node, "three");
+    assert_eq!(project.journal().len(), 1);
 }
 
 #[test]
