@@ -112,7 +112,7 @@ fn a_patch_that_cannot_be_written_down_is_not_begun() {
     };
 
     limit(&history, pages + 2);
-    let big = intake("simpledb", "big.lua", &[b'x'; 100_000]);
+    let big = intake("simpledb", "big.lua", &vec![b'x'; 600_000]);
     let error = history.begin(&big).unwrap_err().to_string();
     assert!(error.contains("full") && error.contains("make room"), "{error}");
     assert_eq!(history.list(None, 9).unwrap().len(), 1);
