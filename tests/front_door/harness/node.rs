@@ -37,8 +37,14 @@ pub struct Node {
 impl Node {
     /// Starts the binary in `directory`.
     pub fn spawn(directory: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hotlua"))
-            .args(arguments)
+        Self::spawn_by(&[], directory, arguments)
+    }
+
+    /// The same by way of a command that ends by executing what follows it: `env`, `setpriv`, …
+    pub fn spawn_by(wrapper: &[&str], directory: &Path, arguments: &[&str]) -> Self {
+        let line = [wrapper, &[env!("CARGO_BIN_EXE_hotlua")], arguments].concat();
+        let mut child = Command::new(line[0])
+            .args(&line[1..])
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

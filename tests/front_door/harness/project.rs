@@ -23,7 +23,12 @@ pub struct Project {
 impl Project {
     /// A project without services. Its console listens on a free port.
     pub fn empty() -> Self {
-        let root = tempfile::tempdir().expect("a temporary directory");
+        Self::empty_in(&std::env::temp_dir())
+    }
+
+    /// The same in a directory of one's choice.
+    pub fn empty_in(base: &Path) -> Self {
+        let root = tempfile::tempdir_in(base).expect("a temporary directory");
         let project = Self {
             root,
             settings: BTreeMap::new(),
@@ -137,6 +142,13 @@ impl Project {
     /// Starts the binary with exactly these arguments and waits for nothing.
     pub fn spawn(&self, arguments: &[&str]) -> Node {
         Node::spawn(self.root.path(), arguments)
+    }
+
+    /// As [`Project::start`], by way of a command that ends by executing what follows it.
+    pub fn start_by(&self, wrapper: &[&str]) -> Node {
+        let mut node = Node::spawn_by(wrapper, self.root.path(), &["run"]);
+        node.wait_for_console();
+        node
     }
 }
 
