@@ -49,9 +49,9 @@ fn a_file_that_waits_for_its_service_is_applied_once_whatever_is_done_to_it() {
         done");
         std::thread::sleep(A_SWEEP);
         assert_eq!(stage.node.summaries("ghost/x.lua").len(), 1, "said once");
-        stage
-            .node
-            .ask(".svc", "\"eval\",\"skynet.name('.ghost', skynet.newservice('ghost'))\"");
+        let launch =
+            "require 'skynet.manager' require('skynet').name('.ghost', require('skynet').newservice('ghost')) return 1";
+        stage.node.ask(".svc", &format!("\"eval\",\"{launch}\""));
         stage.ends(&End::applied(&[]).and("ghost", &["1"]));
     });
 }
@@ -96,6 +96,37 @@ fn a_patch_is_replayed_once_when_the_node_starts_again() {
         let replays = stage.project.journal();
         let replays = replays.iter().filter(|line| line["event"] == "replayed").count();
         assert_eq!(replays, 1);
+    });
+}
+
+#[test]
+fn a_file_that_is_kept_is_applied_once_and_then_replayed() {
+    on_every_file_system(|base| {
+        let project = project(base, &["svc"]).set("hotfix", "after_apply", "\"keep\"");
+        project.drop_file("svc", "x.lua", note(1));
+        let mut stage = Stage::of(project);
+        stage.ends(&End::applied(&["1"]).remains(&["svc/x.lua"]));
+        stage.node.kill9();
+        stage.start_again();
+        stage.ends(&End::applied(&["1"]).remains(&["svc/x.lua"]));
+        assert_eq!(
+            stage.node.summaries("svc/x.lua"),
+            Vec::<String>::new(),
+            "its replay is all"
+        );
+        stage.sh("P 2 >$S/x.lua");
+        stage.sees("1 2");
+        stage
+            .node
+            .wait_until("the copy", |_| stage.project.archived_patches("svc").len() == 2);
+        stage.node.kill9();
+        // What is not replayed is what lies there.
+        stage.node = stage.project.start_with(&["--no-replay"]);
+        stage.ends(
+            &End::applied(&["2"])
+                .archived("svc", &[note(1), note(2), note(2)])
+                .remains(&["svc/x.lua"]),
+        );
     });
 }
 

@@ -33,6 +33,9 @@ fn a_link_to_a_folder_inside_is_followed_and_so_is_its_new_target() {
         stage.hears(Mark::START, "lnk/x.lua", "applied to 1 of 1 instance");
         stage.sh("P 2 >$R/lnk/y.lua");
         stage.hears(Mark::START, "lnk/y.lua", "applied to 1 of 1 instance");
+        stage
+            .node
+            .wait_until("it to be archived", |_| !stage.project.is_waiting("lnk", "y.lua"));
         stage.sh("ln -s .c2 $R/.l; mv -T $R/.l $R/lnk; P 3 >$R/lnk/z.lua");
         stage.hears(Mark::START, "lnk/z.lua", "applied to 1 of 1 instance");
         stage.sh("P 4 >$R/.c1/old.lua; P 5 >$R/.c2/new.lua");

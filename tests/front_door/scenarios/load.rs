@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::iter;
 use std::thread;
 use std::time::Duration;
 
@@ -59,6 +60,12 @@ fn after_more_events_than_the_system_holds_everything_is_looked_at() {
             skip(format!("this system holds {} events", limit.trim()));
         }
         let mut stage = Stage::with(base, &["svc", "n"]);
+        // Then the folder is watched.
+        stage.sh("P 0 >$S/x.lua");
+        stage.hears(Mark::START, "svc/x.lua", "applied to 1 of 1 instance");
+        stage
+            .node
+            .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", "x.lua"));
         stop(&mut stage);
         for save in 0..SAVES {
             let name = format!("f{:02}.lua", save % FILES);
@@ -71,8 +78,8 @@ fn after_more_events_than_the_system_holds_everything_is_looked_at() {
         stage.sh("P 2 >$R/n/y.lua");
         // After a loss everything is looked at, and files found so come in the order of their names.
         let last: Vec<String> = (SAVES - FILES..SAVES).map(|save| save.to_string()).collect();
-        let last: Vec<&str> = last.iter().map(String::as_str).collect();
-        stage.ends(&End::applied(&last).and("n", &["1", "2"]));
+        let seen: Vec<&str> = iter::once("0").chain(last.iter().map(String::as_str)).collect();
+        stage.ends(&End::applied(&seen).and("n", &["1", "2"]));
     });
 }
 

@@ -1,5 +1,7 @@
 //! Several nodes, and instances that end while a patch is on its way.
 
+use std::fs;
+
 use super::ground::on_every_file_system;
 use super::stage::{End, Stage, project};
 use crate::harness::Mark;
@@ -43,11 +45,10 @@ fn an_instance_that_ends_on_the_way_of_a_patch_is_told_and_the_others_have_it() 
     on_every_file_system(|base| {
         let project = project(base, &["svc"]);
         project.write("services/svc.lua", &leaving);
+        fs::create_dir(project.path("hotfix/svc")).expect("the letterbox");
         let mut stage = Stage::of(project);
-        stage.node.ask(
-            ".svc",
-            "\"eval\",\"skynet.send(skynet.newservice('svc'), 'lua', 'leave')\"",
-        );
+        let launch = "local skynet = require 'skynet' skynet.send(skynet.newservice('svc'), 'lua', 'leave') return 1";
+        stage.node.ask(".svc", &format!("\"eval\",\"{launch}\""));
         stage.node.wait_line("leaving");
         // Both have been counted by the time that this is in the history; the second is in the middle of a message.
         stage.sh("P 1 >$S/x.lua");
