@@ -1,7 +1,7 @@
 //! The same bytes again, files that wait, files that were there before, and what is saved while something is under way.
 
 use super::ground::on_every_file_system;
-use super::stage::{A_SWEEP, End, Stage, note, project};
+use super::stage::{End, Stage, note, project};
 use crate::harness::Mark;
 use crate::harness::svc::SVC;
 
@@ -11,9 +11,7 @@ fn the_same_bytes_again_are_unchanged_and_archived() {
         let mut stage = Stage::new(base);
         stage.sh("P 1 >$S/x.lua");
         stage.hears(Mark::START, "svc/x.lua", "applied to 1 of 1 instance");
-        stage
-            .node
-            .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", "x.lua"));
+        stage.is_archived("svc", "x.lua");
         let mark = stage.node.mark();
         stage.sh("P 1 >$S/x.lua");
         stage.hears(mark, "svc/x.lua", "unchanged: these bytes are live already");
@@ -29,9 +27,7 @@ fn a_text_that_comes_back_is_applied_again() {
             let mark = stage.node.mark();
             stage.sh(&format!("P {value} >$S/x.lua"));
             stage.hears(mark, "svc/x.lua", "applied to 1 of 1 instance");
-            stage
-                .node
-                .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", "x.lua"));
+            stage.is_archived("svc", "x.lua");
         }
         stage.ends(&End::applied(&["1", "2", "1"]));
     });
@@ -47,12 +43,15 @@ fn a_file_that_waits_for_its_service_is_applied_once_whatever_is_done_to_it() {
         stage.sh("for i in 1 2 3 4 5 6 7 8 9 10; do
             touch $R/ghost/x.lua; chmod 600 $R/ghost/x.lua; cat <$R/ghost/x.lua >/dev/null
         done");
-        std::thread::sleep(A_SWEEP);
-        assert_eq!(stage.node.summaries("ghost/x.lua").len(), 1, "said once");
         let launch =
             "require 'skynet.manager' require('skynet').name('.ghost', require('skynet').newservice('ghost')) return 1";
         stage.node.ask(".svc", &format!("\"eval\",\"{launch}\""));
         stage.ends(&End::applied(&[]).and("ghost", &["1"]));
+        assert_eq!(
+            stage.node.summaries("ghost/x.lua").len(),
+            2,
+            "said once, and applied once"
+        );
     });
 }
 
@@ -86,9 +85,7 @@ fn a_patch_is_replayed_once_when_the_node_starts_again() {
         let mut stage = Stage::new(base);
         stage.sh("P 1 >$S/x.lua");
         stage.hears(Mark::START, "svc/x.lua", "applied to 1 of 1 instance");
-        stage
-            .node
-            .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", "x.lua"));
+        stage.is_archived("svc", "x.lua");
         stage.node.kill9();
         stage.start_again();
         stage.node.wait_line("[hotfix] svc/x.lua replayed to the new instance");
@@ -105,7 +102,7 @@ fn a_file_that_is_kept_is_applied_once_and_then_replayed() {
         let project = project(base, &["svc"]).set("hotfix", "after_apply", "\"keep\"");
         project.drop_file("svc", "x.lua", note(1));
         let mut stage = Stage::of(project);
-        stage.ends(&End::applied(&["1"]).remains(&["svc/x.lua"]));
+        stage.reaches(&End::applied(&["1"]).remains(&["svc/x.lua"]));
         stage.node.kill9();
         stage.start_again();
         stage.ends(&End::applied(&["1"]).remains(&["svc/x.lua"]));
@@ -122,6 +119,7 @@ fn a_file_that_is_kept_is_applied_once_and_then_replayed() {
         stage.node.kill9();
         // What is not replayed is what lies there.
         stage.node = stage.project.start_with(&["--no-replay"]);
+        stage.node.wait_line("ready");
         stage.ends(
             &End::applied(&["2"])
                 .archived("svc", &[note(1), note(2), note(2)])

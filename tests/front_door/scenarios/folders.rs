@@ -46,9 +46,7 @@ fn a_folder_that_is_removed_and_made_again_is_watched_each_time() {
             stage.sh(&format!("rm -r $S; mkdir $S; P {round} >$S/x{round}.lua"));
             let name = format!("x{round}.lua");
             stage.hears(Mark::START, &format!("svc/{name}"), "applied to 1 of 1 instance");
-            stage
-                .node
-                .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", &name));
+            stage.is_archived("svc", &name);
         }
         let values: Vec<String> = (0..ROUNDS).map(|round| round.to_string()).collect();
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
@@ -70,7 +68,7 @@ fn the_whole_letterbox_may_be_moved_away_and_made_again() {
     on_every_file_system(|base| {
         let mut stage = Stage::new(base);
         stage.sh("mv $R $T/old; mkdir -p $S; P 1 >$S/x.lua; P 2 >$T/old/svc/z.lua");
-        stage.ends(&End::applied(&["1"]));
+        stage.reaches(&End::applied(&["1"]));
         assert!(
             stage.project.path("spare/old/svc/z.lua").exists(),
             "nobody's business any more"

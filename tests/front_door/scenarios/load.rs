@@ -63,9 +63,7 @@ fn after_more_events_than_the_system_holds_everything_is_looked_at() {
         // Then the folder is watched.
         stage.sh("P 0 >$S/x.lua");
         stage.hears(Mark::START, "svc/x.lua", "applied to 1 of 1 instance");
-        stage
-            .node
-            .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", "x.lua"));
+        stage.is_archived("svc", "x.lua");
         stop(&mut stage);
         for save in 0..SAVES {
             let name = format!("f{:02}.lua", save % FILES);

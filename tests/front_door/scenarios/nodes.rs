@@ -21,9 +21,7 @@ fn one_state_directory_belongs_to_one_node() {
         );
         stage.sh("P 1 >$S/x.lua");
         stage.hears(Mark::START, "svc/x.lua", "applied to 1 of 1 instance");
-        stage
-            .node
-            .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", "x.lua"));
+        stage.is_archived("svc", "x.lua");
         stage.node.kill9();
         stage.start_again();
         stage.sh("P 2 >$S/y.lua");
@@ -67,9 +65,7 @@ fn nothing_is_lost_while_the_node_is_down() {
         let mut stage = Stage::new(base);
         stage.sh("P 1 >$S/x.lua");
         stage.hears(Mark::START, "svc/x.lua", "applied to 1 of 1 instance");
-        stage
-            .node
-            .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", "x.lua"));
+        stage.is_archived("svc", "x.lua");
         assert_eq!(stage.node.stop(), 0);
         stage.sh("P 2 >$S/a.lua; P 3 >$S/b.lua");
         stage.start_again();

@@ -34,9 +34,7 @@ fn in_place(stage: &mut Stage, rounds: usize) -> Vec<Duration> {
         stage.project.drop_file("svc", "x.lua", note(round));
         stage.hears(mark, "svc/x.lua", "applied to 1 of 1 instance");
         let took = began.elapsed();
-        stage
-            .node
-            .wait_until("it to be archived", |_| !stage.project.is_waiting("svc", "x.lua"));
+        stage.is_archived("svc", "x.lua");
         took
     };
     (0..rounds).map(save).collect()

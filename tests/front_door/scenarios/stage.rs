@@ -121,9 +121,35 @@ impl Stage {
             .wait_until(&format!("svc to have seen {seen:?}"), |node| see(node, "svc") == seen);
     }
 
+    /// Waits until a file has gone from the letterbox into the archive.
+    #[track_caller]
+    pub fn is_archived(&mut self, service: &str, name: &str) {
+        let folder = self.project.path(&format!("hotfix/{service}"));
+        // Also under the name that it has in between.
+        let is_there = || {
+            let names = fs::read_dir(&folder).into_iter().flatten().flatten();
+            names
+                .map(|entry| entry.file_name())
+                .any(|other| other.to_string_lossy().contains(name))
+        };
+        self.node
+            .wait_until(&format!("{service}/{name} to be archived"), |_| !is_there());
+    }
+
     /// Waits until everything is as it must be at the end, then makes sure that it stays so.
     #[track_caller]
     pub fn ends(&mut self, end: &End) {
+        self.reaches(end);
+        thread::sleep(A_SWEEP);
+        assert_eq!(End::now(&self.project, &self.node, end), *end, "a sweep later");
+        let is_one = |line: &str| line.contains(" applied to ") || line.contains(" replayed to ");
+        let seen: usize = end.seen.values().map(Vec::len).sum();
+        assert_eq!(self.node.count(is_one), seen, "applied or replayed, once each");
+    }
+
+    /// Waits until everything is like this.
+    #[track_caller]
+    pub fn reaches(&mut self, end: &End) {
         let project = &self.project;
         let mut last = String::new();
         let is_reached = crate::harness::poll(crate::harness::DEADLINE, || {
@@ -132,11 +158,6 @@ impl Stage {
             (now == *end).then_some(())
         });
         assert!(is_reached.is_some(), "it ended as {last}\ninstead of {end:#?}");
-        thread::sleep(A_SWEEP);
-        assert_eq!(End::now(project, &self.node, end), *end, "a sweep later");
-        let is_one = |line: &str| line.contains(" applied to ") || line.contains(" replayed to ");
-        let seen: usize = end.seen.values().map(Vec::len).sum();
-        assert_eq!(self.node.count(is_one), seen, "applied or replayed, once each");
     }
 }
 
