@@ -83,6 +83,8 @@ impl Archive {
     ) -> Result<Claim, ArchiveError> {
         let shown = history.show(id)?.ok_or(HistoryError::Unknown(id))?;
         let place = Place::of(&self.root, &shown.record)?;
+        // A link to the service's folder may lead elsewhere a moment later: the file is to go back to where it was.
+        let path = &claim::in_real_folder(path);
         let claimed_path = path.with_file_name(claimed_name(&shown.record.name, id));
         let claimed = claim::claim(path, &claimed_path, &shown, reread)?;
         failpoint!("reread");

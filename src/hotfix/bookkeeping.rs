@@ -91,6 +91,19 @@ impl Office {
         })
     }
 
+    /// Whether an earlier run of the node has handled this very file and left it where it is: what lives on of its patch is replayed.
+    pub(super) fn was_handled_before(&self, file: &Settled) -> bool {
+        if !self.config.replay || !is_unchanged_since(file, self.began) {
+            return false;
+        }
+        let filed = self.books(|books| books.history.filed(&file.service, &file.name, &file.sha256));
+        let filed = filed.unwrap_or_else(|error| {
+            warn!("[hotfix] {error}");
+            None
+        });
+        filed.is_some_and(|when| is_unchanged_since(file, when))
+    }
+
     /// Files a handled patch in the archive, the dropped file itself or a copy; if that cannot be done now, goes on trying. The history has its
     /// bytes, so nothing is lost meanwhile.
     pub(super) fn file_away_or_retry(self: &Arc<Self>, id: PatchId, label: &str, dropped: Option<PathBuf>) {
@@ -140,9 +153,26 @@ impl Office {
                 }
                 watcher.recheck(path);
             }
-            Some(Claim::Kept { why }) => info!("[hotfix] {} stays where it is: {why}", path.display()),
+            Some(Claim::Kept { why }) => self.say_kept(path, &why),
             Some(Claim::Missing) | None => {}
         }
         Ok(())
     }
+
+    /// Files of this folder cannot be moved away. Said once: it is so for all that come.
+    fn say_kept(&self, path: &Path, why: &str) {
+        let Some(folder) = path.parent() else { return };
+        if self.kept.lock().insert(folder.to_owned()) {
+            let service = folder.file_name().unwrap_or_default().display();
+            info!(
+                "[hotfix] applied files stay in {}/{service}, and copies are archived: they cannot be moved away ({why})",
+                self.config.label
+            );
+        }
+    }
+}
+
+/// Whether nobody has touched the file since, as far as its own clock tells.
+pub(super) fn is_unchanged_since(file: &Settled, when: Timestamp) -> bool {
+    i128::from(file.stamp.mtime_ns.max(file.stamp.ctime_ns)) <= when.as_nanosecond()
 }

@@ -181,6 +181,14 @@ impl History {
         self.explain(read::withdrawn(&self.db, service, name, sha256))
     }
 
+    /// When the newest dropped version of that name was handled, if these were its bytes, and it is in the archive.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn filed(&self, service: &str, name: &str, sha256: &str) -> Result<Option<Timestamp>, HistoryError> {
+        self.explain(read::filed(&self.db, service, name, sha256))
+    }
+
     /// The newest `limit` patches, newest first; of one service, or of all.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::failpoint::failpoint;
 use crate::hotfix::asker::Asker;
+use crate::hotfix::bookkeeping::is_unchanged_since;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{self, Origin, Target, Withdrawn};
@@ -117,7 +118,7 @@ async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
         }
         let identity = (file.stamp.id(), file.sha256.clone());
         let is_done = match office.withdrawn(&file) {
-            None => handled.get(&file.path) == Some(&identity),
+            None => handled.get(&file.path) == Some(&identity) || office.was_handled_before(&file),
             Some((when, why)) => stays_withdrawn(&office, &file, when, why),
         };
         if is_done {
@@ -136,9 +137,10 @@ async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
 /// Whether a file with the bytes of a patch that was rolled back or retired is that patch's own, left there before: applied again only once
 /// it is saved anew.
 fn stays_withdrawn(office: &Office, file: &Settled, when: Timestamp, why: Withdrawn) -> bool {
-    let changed = i128::from(file.stamp.mtime_ns.max(file.stamp.ctime_ns));
     // Within one run the doorkeeper knows what was saved; the clocks of disks are not that exact.
-    let is_left = changed < office.began.as_nanosecond() && changed <= when.as_nanosecond();
+    let is_left = [office.began, when]
+        .into_iter()
+        .all(|when| is_unchanged_since(file, when));
     if is_left {
         info!(
             "[hotfix] {} stays where it is: its patch was {}; save it anew to apply it again",

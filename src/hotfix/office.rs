@@ -94,6 +94,8 @@ pub struct Office {
     notes: UnboundedSender<Note>,
     /// Patches of an earlier run of the node.
     pub(super) replayed: Mutex<HashSet<u64>>,
+    /// Folders out of which nothing can be moved.
+    pub(super) kept: Mutex<HashSet<PathBuf>>,
     /// Patches whose first way into a new instance was told.
     told: Mutex<HashSet<u64>>,
     _lock: StateLock,
@@ -156,6 +158,7 @@ impl Office {
             watcher: OnceLock::new(),
             notes,
             replayed: Mutex::default(),
+            kept: Mutex::default(),
             told: Mutex::default(),
             _lock: lock,
         });

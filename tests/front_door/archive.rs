@@ -122,21 +122,6 @@ fn history_outlives_the_node() {
 }
 
 #[test]
-fn keep_leaves_the_file_and_archives_a_copy() {
-    let project = Project::with_svc().set("hotfix", "after_apply", "\"keep\"");
-    let mut node = project.start();
-    node.wait_line("ready");
-    apply_well(&project, &mut node, "seen[#seen + 1] = \"kept\"\n");
-    node.wait_until("the copy", |_| project.archived_patches("svc").len() == 1);
-    let mark = node.mark();
-    node.stays_quiet(mark, "svc/x.lua");
-    assert!(project.is_waiting("svc", "x.lua"));
-    assert_eq!(node.ask(".svc", "\"seen\""), "kept");
-    apply_well(&project, &mut node, "seen[#seen + 1] = \"changed\"\n");
-    assert_eq!(node.ask(".svc", "\"seen\""), "kept changed");
-}
-
-#[test]
 fn the_state_directory_may_be_elsewhere() {
     let project = Project::with_svc().set("node", "state", "\"var/state\"");
     let mut node = project.start();

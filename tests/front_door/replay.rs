@@ -23,22 +23,6 @@ fn note(value: &str) -> String {
 }
 
 #[test]
-fn after_a_crash_the_patch_is_live_again() {
-    let (project, mut node) = running();
-    apply_well(&project, &mut node, GREETING);
-    settle(&project, &mut node, "x.lua");
-    node.kill9();
-
-    let mut node = restart(&project, &[]);
-    assert_eq!(greet(&node), "<good day you>");
-    node.wait_line("svc/x.lua");
-    node.wait_until("the replay in the journal", |_| {
-        project.journal().iter().any(|line| line["event"] == "replayed")
-    });
-    assert_eq!(project.archived_patches("svc").len(), 1, "archived once");
-}
-
-#[test]
 fn after_a_clean_stop_too() {
     let (project, mut node) = running();
     apply_well(&project, &mut node, GREETING);
@@ -128,31 +112,6 @@ fn later_instances_get_the_replayed_patch_too() {
     node.kill9();
     let node = restart(&project, &[]);
     assert_eq!(node.ask(".svc", "\"spawn\",\"svc\""), "<good day child>");
-}
-
-#[test]
-fn a_file_dropped_while_the_node_is_down_is_applied_after_the_replay() {
-    let (project, mut node) = running();
-    apply_well(&project, &mut node, note("first"));
-    settle(&project, &mut node, "x.lua");
-    node.kill9();
-    project.drop_file("svc", "a.lua", note("meanwhile"));
-    let mut node = restart(&project, &[]);
-    let summary = node.wait_summary(Mark::START, "svc/a.lua");
-    assert!(summary.starts_with("applied to 1 of 1 instance: "), "{summary}");
-    assert_eq!(node.ask(".svc", "\"seen\""), "first meanwhile");
-}
-
-#[test]
-fn a_kept_file_is_not_applied_on_top_of_its_replay() {
-    let project = Project::with_svc().set("hotfix", "after_apply", "\"keep\"");
-    let mut node = restart(&project, &[]);
-    apply_well(&project, &mut node, note("kept"));
-    node.kill9();
-    let node = restart(&project, &[]);
-    thread::sleep(QUIET);
-    assert_eq!(node.ask(".svc", "\"seen\""), "kept");
-    assert!(project.is_waiting("svc", "x.lua"));
 }
 
 #[test]

@@ -223,20 +223,3 @@ fn help_and_version_are_successes() {
         (0, concat!("hotlua ", env!("CARGO_PKG_VERSION")))
     );
 }
-
-#[test]
-fn one_state_directory_belongs_to_one_node() {
-    let project = idle_project();
-    let mut first = project.start();
-    first.wait_line("ready");
-    let (code, said) = finish(&project, &["run"]);
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains("archive"), "{said}");
-    assert!(said.contains(&first.pid().to_string()), "the holder is named: {said}");
-    assert!(first.console().cmd("list").ok, "the first goes on");
-
-    first.kill9();
-    let mut second = project.start();
-    second.wait_line("ready");
-    assert_eq!(second.stop(), 0);
-}

@@ -47,6 +47,12 @@ pub(super) enum Claimed {
     Kept { why: String },
 }
 
+/// The path with no link in it but perhaps the file itself.
+pub(super) fn in_real_folder(path: &Path) -> PathBuf {
+    let real = || Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?));
+    real().unwrap_or_else(|| path.to_owned())
+}
+
 /// The dot name that `name` gets while it is claimed for patch `id`.
 pub(super) fn claimed_name(name: &str, id: PatchId) -> String {
     format!(".{name}.claimed-{id}")

@@ -126,6 +126,18 @@ pub(super) fn withdrawn(
     Ok(when.map(|when| (when, why)))
 }
 
+/// When the newest dropped version of that name was handled, if these were its bytes, and it is in the archive.
+pub(super) fn filed(db: &Connection, service: &str, name: &str, sha256: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let mut newest = records(
+        db,
+        "WHERE p.service = ?1 AND p.name = ?2 AND p.origin = 'dropped' AND p.status IS NOT NULL
+         ORDER BY p.id DESC LIMIT 1",
+        [service, name],
+    )?;
+    newest.retain(|newest| newest.sha256 == sha256 && newest.file.is_some());
+    Ok(newest.pop().map(|newest| newest.time))
+}
+
 /// The newest patches, newest first.
 pub(super) fn list(db: &Connection, service: Option<&str>, limit: u32) -> rusqlite::Result<Vec<Record>> {
     match service {

@@ -23,7 +23,12 @@ pub struct Project {
 impl Project {
     /// A project without services. Its console listens on a free port.
     pub fn empty() -> Self {
-        let root = tempfile::tempdir().expect("a temporary directory");
+        Self::empty_in(&std::env::temp_dir())
+    }
+
+    /// The same in a directory of one's choice.
+    pub fn empty_in(base: &Path) -> Self {
+        let root = tempfile::tempdir_in(base).expect("a temporary directory");
         let project = Self {
             root,
             settings: BTreeMap::new(),

@@ -1,5 +1,7 @@
 //! The service that most tests patch, and how they patch it.
 
+use std::path::Path;
+
 use super::node::Node;
 use super::project::Project;
 
@@ -69,7 +71,12 @@ pub const GREETING: &str = "function command.greet(name) return decorate(\"good 
 impl Project {
     /// A project that runs one instance of [`SVC`], named `.svc`.
     pub fn with_svc() -> Self {
-        Self::empty().service("main", START_ONE).service("svc", SVC)
+        Self::with_svc_in(&std::env::temp_dir())
+    }
+
+    /// The same in a directory of one's choice.
+    pub fn with_svc_in(base: &Path) -> Self {
+        Self::empty_in(base).service("main", START_ONE).service("svc", SVC)
     }
 }
 

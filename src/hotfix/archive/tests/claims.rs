@@ -90,6 +90,38 @@ fn a_new_file_beside_a_claim_that_holds_is_left_for_the_next_scan() {
 }
 
 #[test]
+fn a_link_to_the_folder_that_leads_elsewhere_meanwhile_leaves_nothing_behind() {
+    let mut house = House::new();
+    let [folder, link] = ["v1", "simpledb"].map(|name| house.hotfix().join(name));
+    fs::rename(&link, &folder).unwrap();
+    symlink(&folder, &link).unwrap();
+    for same in [true, false] {
+        let id = house.applied();
+        fs::create_dir_all(house.hotfix().join("v2")).unwrap();
+        let path = house.dropped();
+        let claim = house.archive.take(&mut house.history, id, &path, &|claimed: &Path| {
+            fs::remove_file(&link)?;
+            symlink("v2", &link)?;
+            if same { fs::read(claimed) } else { Ok(P2.to_vec()) }
+        });
+        house.assert_archived(id);
+        let left: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        if same {
+            assert_eq!(claim.unwrap(), Claim::Archived);
+            assert!(left.is_empty(), "{left:?}");
+        } else {
+            assert_eq!(claim.unwrap(), Claim::Changed { leftover: None });
+            assert_eq!(left, ["x.lua"]);
+        }
+        fs::remove_file(&link).unwrap();
+        symlink(&folder, &link).unwrap();
+    }
+}
+
+#[test]
 fn a_file_that_somebody_still_writes_goes_back_as_it_is() {
     let mut house = House::new();
     let id = house.applied();
