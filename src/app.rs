@@ -43,6 +43,8 @@ const SERVICE_MANAGER: Handle = Handle(7);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long dropped files wait for the start service to have started what they are for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a client of the console may take until it has said the token, or what it asks by HTTP.
+const TIME_FOR_STRANGERS: Duration = Duration::from_secs(30);
 /// The exit code of a command that makes no sense here.
 const USAGE: u8 = 2;
 /// Threads for sockets and disks; services have their own.
@@ -73,9 +75,6 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
     if let Some(why) = dev::refusal(&config).filter(|_| options.dev) {
         error!("{why}");
         return Ok(USAGE);
-    }
-    if config.console.http {
-        return Err("console.http is not available yet: set it to false".to_owned());
     }
     let mut terminate = signal(SignalKind::terminate()).map_err(no_threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_threads)?;
@@ -133,6 +132,8 @@ impl Consoles {
         let settings = control::Config {
             listen: config.console.listen.unwrap_or(ANYWHERE),
             token: config.console.token.clone(),
+            http: config.console.http,
+            time_for_strangers: TIME_FOR_STRANGERS,
             base: config.base.clone(),
             max_patch: config.hotfix.max_size,
         };
@@ -145,7 +146,7 @@ impl Consoles {
     }
 
     async fn open(&self, listen: SocketAddr) -> Result<(), String> {
-        if !listen.ip().is_loopback() && self.config.token.is_empty() {
+        if !listen.ip().to_canonical().is_loopback() && self.config.token.is_empty() {
             return Err(format!(
                 "a console on {listen} can be reached from other machines: set a `token` under [console]"
             ));

@@ -17,12 +17,13 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::control::command::{Reply, Upload, Window};
+use crate::control::line::one_line;
 use crate::control::send::{PATIENCE, send};
 use crate::control::table::{self, Sender};
-use crate::control::text;
 use crate::control::wire::{Answer, Ask, Introduction, VERSION, socket};
 use crate::hotfix::asker::{Advance, Asker};
 use crate::hotfix::record;
+use crate::plain;
 
 /// How many clients are served at once; more wait for their turn.
 const SEATS: usize = 64;
@@ -124,7 +125,7 @@ async fn serve(stream: UnixStream, window: Arc<Window>) {
     };
     let last = Answer::Reply {
         ok: reply.ok,
-        text: text::escaped(&reply.text),
+        text: plain::lines(&reply.text).into_owned(),
         data: reply.data,
     };
     // A client that has hung up misses it.
@@ -158,6 +159,7 @@ async fn request(mut input: impl AsyncBufReadExt + Unpin, max_patch: u64) -> Res
         ));
     }
     let ask: Ask = serde_json::from_slice(&line).map_err(|error| format!("the request makes no sense: {error}"))?;
+    one_line(ask.line.as_bytes())?;
     let Some(head) = ask.upload else {
         return Ok((ask.line, None));
     };

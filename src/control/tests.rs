@@ -201,6 +201,8 @@ impl Bench {
         let config = Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             token: token.to_owned(),
+            http: false,
+            time_for_strangers: DEADLINE,
             base: directory.path().to_owned(),
             max_patch: 10,
         };

@@ -193,6 +193,8 @@ async fn a_port_in_use_is_said_so() {
     let config = Config {
         listen: bench.address,
         token: String::new(),
+        http: false,
+        time_for_strangers: DEADLINE,
         base: "".into(),
         max_patch: 1,
     };
