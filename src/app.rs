@@ -1,6 +1,7 @@
 //! The only room with every key: builds the others, connects them, starts them, stops them.
 
 mod dev;
+mod guard;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::num::NonZero;
@@ -17,7 +18,7 @@ use crate::actor::address::Handle;
 use crate::actor::node::Node;
 use crate::actor::workers::Workers;
 use crate::cli::run::Run;
-use crate::config::{AfterApply, Config};
+use crate::config::{AfterApply, Config, Profile};
 use crate::control::command::Window;
 use crate::control::socket::ControlSocket;
 use crate::control::{self, Console};
@@ -76,6 +77,7 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
         error!("{why}");
         return Ok(USAGE);
     }
+    guard::check(&config)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(no_threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_threads)?;
     let node = Node::new().map_err(no_threads)?;
@@ -227,6 +229,7 @@ fn open_letterbox(
         label: config.hotfix.label.clone(),
         poll,
         max_size: config.hotfix.max_size,
+        strict: config.node.profile == Profile::Production,
         sweep: if poll { watch::POLL_SWEEP } else { watch::NATIVE_SWEEP },
         sources: office.config.dev.clone().unwrap_or_default(),
         skip: vec![config.hotfix.dir.clone(), config.node.state.clone()],

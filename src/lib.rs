@@ -2,7 +2,7 @@
 //!
 //! In reading order: how a message travels ([`actor`], [`lua`]), how a patch travels ([`watch`], [`hotfix`], [`patch`]),
 //! who asks ([`control`], [`client`], [`cli`]), how saved sources become patches ([`dev`]), and what puts it all together ([`config`], [`log`], [`app`]). [`plain`] is how any
-//! foreign text is shown.
+//! foreign text is shown, [`trust`] who may change what runs.
 
 pub mod actor;
 pub mod app;
@@ -17,4 +17,5 @@ pub mod lua;
 pub mod patch;
 pub mod plain;
 pub mod project;
+pub mod trust;
 pub mod watch;

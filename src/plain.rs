@@ -129,6 +129,9 @@ mod tests {
         let document = serde_json::to_string_pretty(&[said]).expect("a string");
         let plain = json(document);
         assert_eq!(plain, "[\n  \"a\\u007f\\u009b2J\\u202eß\\u001b\\n\"\n]");
-        assert_eq!(serde_json::from_str::<[String; 1]>(&plain).ok(), Some([said.to_owned()]));
+        assert_eq!(
+            serde_json::from_str::<[String; 1]>(&plain).ok(),
+            Some([said.to_owned()])
+        );
     }
 }

@@ -91,7 +91,9 @@ impl Doorman {
         if failures.len() >= PEERS && !failures.contains_key(&peer) {
             peer = OTHERS;
         }
-        let failed = failures.get(&peer).map_or(0, |times| times.iter().filter(|time| counts(time)).count());
+        let failed = failures
+            .get(&peer)
+            .map_or(0, |times| times.iter().filter(|time| counts(time)).count());
         if failed >= FAILURES {
             return Err(Refusal::TooMany(peer));
         }
@@ -172,7 +174,9 @@ mod tests {
             Err("Too many wrong tokens from 1.2.3.4: wait a minute".to_owned())
         );
         assert!(
-            doorman.admit_line(peer("::ffff:1.2.3.4"), "auth secret", start).is_err(),
+            doorman
+                .admit_line(peer("::ffff:1.2.3.4"), "auth secret", start)
+                .is_err(),
             "the same peer"
         );
         assert_eq!(
@@ -192,9 +196,17 @@ mod tests {
         let doorman = Doorman::new("secret");
         let now = Instant::now();
         for n in 0..FAILURES {
-            assert!(doorman.admit_line(peer(&format!("2001:db8::{n}")), "auth x", now).is_err());
+            assert!(
+                doorman
+                    .admit_line(peer(&format!("2001:db8::{n}")), "auth x", now)
+                    .is_err()
+            );
         }
-        assert!(doorman.admit_line(peer("2001:db8::ffff:1"), "auth secret", now).is_err());
+        assert!(
+            doorman
+                .admit_line(peer("2001:db8::ffff:1"), "auth secret", now)
+                .is_err()
+        );
         assert!(doorman.admit_line(peer("2001:db8:0:1::1"), "auth secret", now).is_ok());
     }
 
@@ -211,10 +223,17 @@ mod tests {
         }
         for n in 0..FAILURES {
             let one_more = network(PEERS + FAILURES + n);
-            assert_eq!(doorman.admit(one_more, Some("secret"), now), Err(Refusal::TooMany(OTHERS)));
+            assert_eq!(
+                doorman.admit(one_more, Some("secret"), now),
+                Err(Refusal::TooMany(OTHERS))
+            );
         }
         assert_eq!(doorman.failures.lock().len(), PEERS + 1);
-        assert_eq!(doorman.admit(network(0), Some("secret"), now), Ok(()), "it has failed once");
+        assert_eq!(
+            doorman.admit(network(0), Some("secret"), now),
+            Ok(()),
+            "it has failed once"
+        );
         let later = now + WINDOW;
         assert_eq!(doorman.admit(network(2 * PEERS), Some("secret"), later), Ok(()));
         assert_eq!(doorman.admit(network(2 * PEERS), Some("x"), later), Err(Refusal::Wrong));

@@ -87,9 +87,10 @@ impl Head {
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn from_here(&self, local: SocketAddr) -> Result<(), Rejection> {
+    pub fn refuse_foreign(&self, local: SocketAddr) -> Result<(), Rejection> {
         let refused = |what: &str, value: &str| {
-            let why = format!("{what} `{value}` is none of this console's: a web page of somebody else's may be behind it");
+            let why =
+                format!("{what} `{value}` is none of this console's: a web page of somebody else's may be behind it");
             Err(rejection(403, why))
         };
         let Some(host) = self.get("host")? else {
@@ -135,7 +136,10 @@ impl Head {
             }
             (_, Some(digits)) => match digits.parse() {
                 Ok(length) if length <= line::LONGEST => Ok(length),
-                _ => Err(rejection(413, format!("the body is longer than {} bytes", line::LONGEST))),
+                _ => Err(rejection(
+                    413,
+                    format!("the body is longer than {} bytes", line::LONGEST),
+                )),
             },
         }
     }
@@ -160,7 +164,12 @@ impl Head {
                 let line = body.strip_suffix(b"\n").unwrap_or(body);
                 line.strip_suffix(b"\r").unwrap_or(line).to_vec()
             }
-            method => return Err(rejection(405, format!("{method} is no method of this console: use GET or POST"))),
+            method => {
+                return Err(rejection(
+                    405,
+                    format!("{method} is no method of this console: use GET or POST"),
+                ));
+            }
         };
         let line = one_line(&line).map_err(|why| rejection(400, why))?;
         Ok(line.to_owned())
@@ -174,7 +183,10 @@ fn is_own_name(host: &str, local: IpAddr) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let literal = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
     match literal.parse::<IpAddr>() {
         Ok(address) => address.is_loopback() || address.to_canonical() == local.to_canonical(),
         Err(_) => name.eq_ignore_ascii_case("localhost"),
@@ -249,7 +261,14 @@ mod tests {
         for line in ["GET / HTTP/1.1", "POST /x HTTP/1.0", "OPTIONS * HTTP/2.0"] {
             assert!(Head::begin(line).is_some(), "{line}");
         }
-        for line in ["", "list", "inject svc HTTP/x.lua", "GET /", "GET / HTTP/1.1 x", "get / http/1.1"] {
+        for line in [
+            "",
+            "list",
+            "inject svc HTTP/x.lua",
+            "GET /",
+            "GET / HTTP/1.1 x",
+            "get / http/1.1",
+        ] {
             assert_eq!(Head::begin(line), None, "{line}");
         }
     }
@@ -271,12 +290,20 @@ mod tests {
             ("localhost:x", "127.0.0.1:8000", false),
             ("", "127.0.0.1:8000", false),
         ] {
-            let verdict = head(&format!("GET / HTTP/1.1\nHost: {host}")).from_here(local(at));
+            let verdict = head(&format!("GET / HTTP/1.1\nHost: {host}")).refuse_foreign(local(at));
             assert_eq!(verdict.is_ok(), own, "{host} at {at}: {verdict:?}");
         }
-        assert_eq!(head("GET / HTTP/1.0").from_here(local("127.0.0.1:1")).map_err(|no| no.status), Err(400));
+        assert_eq!(
+            head("GET / HTTP/1.0")
+                .refuse_foreign(local("127.0.0.1:1"))
+                .map_err(|no| no.status),
+            Err(400)
+        );
         let two = head("GET / HTTP/1.1\nHost: localhost\nhost: evil.example");
-        assert_eq!(two.from_here(local("127.0.0.1:1")).map_err(|no| no.status), Err(400));
+        assert_eq!(
+            two.refuse_foreign(local("127.0.0.1:1")).map_err(|no| no.status),
+            Err(400)
+        );
     }
 
     #[test]
@@ -292,7 +319,8 @@ mod tests {
             ("Sec-Fetch-Site: same-site", false),
             ("Sec-Fetch-Site: cross-site", false),
         ] {
-            let verdict = head(&format!("GET / HTTP/1.1\nHost: localhost:8000\n{header}")).from_here(local("127.0.0.1:8000"));
+            let verdict = head(&format!("GET / HTTP/1.1\nHost: localhost:8000\n{header}"))
+                .refuse_foreign(local("127.0.0.1:8000"));
             assert_eq!(verdict.is_ok(), own, "{header}: {verdict:?}");
         }
     }
@@ -318,11 +346,25 @@ mod tests {
         assert_eq!(length("GET / HTTP/1.1"), Ok(0));
         assert_eq!(length("POST / HTTP/1.1"), Err(411));
         assert_eq!(length("POST / HTTP/1.1\nContent-Length: 12"), Ok(12));
-        for (value, status) in [("+5", 400), ("", 400), ("x", 400), ("2000000", 413), ("99999999999999999999", 413)] {
-            assert_eq!(length(&format!("POST / HTTP/1.1\nContent-Length: {value}")), Err(status), "{value}");
+        for (value, status) in [
+            ("+5", 400),
+            ("", 400),
+            ("x", 400),
+            ("2000000", 413),
+            ("99999999999999999999", 413),
+        ] {
+            assert_eq!(
+                length(&format!("POST / HTTP/1.1\nContent-Length: {value}")),
+                Err(status),
+                "{value}"
+            );
         }
         assert_eq!(length("POST / HTTP/1.1\nTransfer-Encoding: chunked"), Err(501));
-        let token = |value: &str| head(&format!("GET / HTTP/1.1\nAuthorization: {value}")).token().map(|t| t.map(str::to_owned));
+        let token = |value: &str| {
+            head(&format!("GET / HTTP/1.1\nAuthorization: {value}"))
+                .token()
+                .map(|t| t.map(str::to_owned))
+        };
         assert_eq!(token("bearer  s3cret"), Ok(Some("s3cret".to_owned())));
         assert_eq!(token("Basic s3cret"), Ok(None));
     }

@@ -1,7 +1,7 @@
 //! How a reply is written on the wire: lines of readable text, then a marker line.
 //!
-//! Replies hold what services and patches put into them, so nothing in them is trusted: it is made plain, and a line that begins like a marker gets a backslash in front: `\<CMD OK>`. So a line that begins with `<CMD OK>`
-//! or `<CMD Error>` is always the console's own word.
+//! Replies hold what services and patches put into them, so nothing in them is trusted: it is made plain, and a line that begins like a
+//! marker gets a backslash in front: `\<CMD OK>`. So a line that begins with `<CMD OK>` or `<CMD Error>` is always the console's own word.
 
 use std::fmt::Write;
 
@@ -51,7 +51,6 @@ fn push_lines(out: &mut String, text: &str) {
 mod tests {
     use super::{LONGEST, render};
     use crate::control::command::Reply;
-use crate::plain;
 
     fn ok(text: &[u8]) -> String {
         render(&Reply::text(text, true))
@@ -71,13 +70,6 @@ use crate::plain;
             ok(text),
             "\\<CMD OK>\nx <CMD OK>\n\\\t<CMD Error> y\\x0d\n\\x0d<CMD OK>\n<CMD OK>\n"
         );
-    }
-
-    #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
-        let text = "\x1b[2Jä\0\x7f\u{85}\u{202e}".as_bytes();
-        assert_eq!(ok(text), "\\x1b[2Jä\\x00\\x7f\\u{85}\\u{202e}\n<CMD OK>\n");
-        assert_eq!(ok(b"\xff<\xc3"), "\\xff<\\xc3\n<CMD OK>\n");
     }
 
     #[test]

@@ -85,12 +85,15 @@ async fn asked(
         send(out, GO_ON, PATIENCE).await?;
     }
     let body = lines.bytes(length).await?;
-    Ok(body.map_or_else(|| Err(rejection(400, "the request is not complete")), |body| head.command(&body)))
+    Ok(body.map_or_else(
+        || Err(rejection(400, "the request is not complete")),
+        |body| head.command(&body),
+    ))
 }
 
 /// Whether whoever asks may; then the length of the body.
 fn admitted(house: &House, head: &Head, ends: Ends) -> Result<usize, Rejection> {
-    head.from_here(ends.local)?;
+    head.refuse_foreign(ends.local)?;
     let verdict = house.doorman.admit(ends.peer.ip(), head.token()?, Instant::now());
     verdict.map_err(|why| match why {
         Refusal::Missing => rejection(401, "Need a token: the header `Authorization: Bearer TOKEN`"),

@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "cli", "config", "log", "actor", "lua", "patch", "watch", "hotfix", "control", "dev",
+            "cli", "config", "log", "actor", "lua", "patch", "watch", "hotfix", "control", "dev", "trust",
         ],
     ),
     ("log", &["config", "plain"]),
@@ -28,9 +28,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("patch", &["plain"]),
     ("plain", &[]),
     ("project", &[]),
-    ("watch", &["plain"]),
-    ("hotfix", &["watch", "patch", "actor", "plain"]),
-    ("control", &["actor", "hotfix", "plain"]),
+    ("trust", &[]),
+    ("watch", &["plain", "trust"]),
+    ("hotfix", &["watch", "patch", "actor", "plain", "trust"]),
+    ("control", &["actor", "hotfix", "plain", "trust"]),
     ("client", &["cli", "config", "control", "log", "patch", "plain"]),
     ("dev", &["actor", "watch", "hotfix", "patch", "plain"]),
 ];

@@ -30,6 +30,7 @@ mod restart_meanwhile;
 mod rollback;
 mod rollback_files;
 mod runtime;
+mod security;
 mod start_stop;
 mod story;
 mod stuck;
