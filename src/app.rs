@@ -1,6 +1,7 @@
 //! The only room with every key: builds the others, connects them, starts them, stops them.
 
 mod dev;
+mod guard;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::num::NonZero;
@@ -17,7 +18,7 @@ use crate::actor::address::Handle;
 use crate::actor::node::Node;
 use crate::actor::workers::Workers;
 use crate::cli::run::Run;
-use crate::config::{AfterApply, Config};
+use crate::config::{AfterApply, Config, Profile};
 use crate::control::command::Window;
 use crate::control::socket::ControlSocket;
 use crate::control::{self, Console};
@@ -43,6 +44,8 @@ const SERVICE_MANAGER: Handle = Handle(7);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long dropped files wait for the start service to have started what they are for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a client of the console may take until it has said the token, or what it asks by HTTP.
+const TIME_FOR_STRANGERS: Duration = Duration::from_secs(30);
 /// The exit code of a command that makes no sense here.
 const USAGE: u8 = 2;
 /// Threads for sockets and disks; services have their own.
@@ -74,9 +77,7 @@ async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, St
         error!("{why}");
         return Ok(USAGE);
     }
-    if config.console.http {
-        return Err("console.http is not available yet: set it to false".to_owned());
-    }
+    guard::check(&config)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(no_threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_threads)?;
     let node = Node::new().map_err(no_threads)?;
@@ -134,6 +135,8 @@ impl Consoles {
         let settings = control::Config {
             listen: config.console.listen.unwrap_or(ANYWHERE),
             token: config.console.token.clone(),
+            http: config.console.http,
+            time_for_strangers: TIME_FOR_STRANGERS,
             base: config.base.clone(),
             max_patch: config.hotfix.max_size,
         };
@@ -146,7 +149,7 @@ impl Consoles {
     }
 
     async fn open(&self, listen: SocketAddr) -> Result<(), String> {
-        if !listen.ip().is_loopback() && self.config.token.is_empty() {
+        if !listen.ip().to_canonical().is_loopback() && self.config.token.is_empty() {
             return Err(format!(
                 "a console on {listen} can be reached from other machines: set a `token` under [console]"
             ));
@@ -227,6 +230,7 @@ fn open_letterbox(
         label: config.hotfix.label.clone(),
         poll,
         max_size: config.hotfix.max_size,
+        strict: config.node.profile == Profile::Production,
         sweep: if poll { watch::POLL_SWEEP } else { watch::NATIVE_SWEEP },
         sources: office.config.dev.clone().unwrap_or_default(),
         skip: vec![config.hotfix.dir.clone(), config.node.state.clone()],

@@ -1,7 +1,8 @@
 //! hotlua: a runtime for Lua actor services that patches them while they run.
 //!
 //! In reading order: how a message travels ([`actor`], [`lua`]), how a patch travels ([`watch`], [`hotfix`], [`patch`]),
-//! who asks ([`control`], [`client`], [`cli`]), how saved sources become patches ([`dev`]), and what puts it all together ([`config`], [`log`], [`app`]).
+//! who asks ([`control`], [`client`], [`cli`]), how saved sources become patches ([`dev`]), and what puts it all together ([`config`], [`log`], [`app`]). [`plain`] is how any
+//! foreign text is shown, [`trust`] who may change what runs.
 
 pub mod actor;
 pub mod app;
@@ -15,5 +16,7 @@ pub mod hotfix;
 pub mod log;
 pub mod lua;
 pub mod patch;
+pub mod plain;
 pub mod project;
+pub mod trust;
 pub mod watch;

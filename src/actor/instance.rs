@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::actor::address::Handle;
 use crate::actor::mailbox::{Job, Mailbox};
 use crate::actor::message::Message;
+use crate::plain;
 
 /// What an actor wants after a message or a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +50,13 @@ impl Identity {
         self.service.replace('/', ".")
     }
 
-    /// Script and arguments, as `list` shows them behind `snlua `.
+    /// Script and arguments, as `list` shows them behind `snlua `: a part of one line.
     pub fn command_line(&self) -> String {
-        if self.args.is_empty() {
-            self.service.clone()
-        } else {
-            format!("{} {}", self.service, self.args)
-        }
+        let shown = match self.args.as_str() {
+            "" => self.service.clone(),
+            args => format!("{} {args}", self.service),
+        };
+        plain::line(shown.as_bytes()).into_owned()
     }
 }
 

@@ -14,10 +14,10 @@ use crate::config::{Config, Profile};
 use crate::dev::{self, Keyboard, RestartAll};
 use crate::hotfix::asker::Asker;
 use crate::hotfix::office::Office;
-use crate::hotfix::record;
 use crate::log;
 use crate::lua::host::Host;
 use crate::patch::order::Order;
+use crate::trust;
 use crate::watch::{Event, SourceRoot};
 
 /// Why dev mode is not for this node, if it is not.
@@ -61,7 +61,7 @@ pub fn start(config: &Config, host: &Arc<Host>, office: &Arc<Office>) -> Unbound
         base: config.base.clone(),
         colour: log::colour(&config.log),
         watched: roots.chain([config.hotfix.label.clone()]).collect(),
-        by: Asker::patient(record::owner(rustix::process::getuid().as_raw())),
+        by: Asker::patient(trust::owner(rustix::process::getuid().as_raw())),
     };
     let parts = dev::Parts {
         office: office.clone(),

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::control::patch_file;
 use crate::control::wire::{Answer, Head};
 use crate::log;
+use crate::plain;
 
 /// The exit code of a command that was refused, failed, or had no effect.
 const NOT_DONE: u8 = 1;
@@ -102,6 +103,7 @@ impl ProgressLine {
     fn show(&mut self, what: &str, done: usize, all: usize) {
         if self.terminal {
             self.shown = true;
+            let what = plain::line(what.as_bytes());
             eprint!("\r\x1b[K{what}: {done} of {all} instances");
         }
     }

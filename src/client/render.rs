@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::client::table::{Align, Table};
-use crate::control::text::escaped;
 use crate::patch::diff;
+use crate::plain;
 
 /// How text looks here.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub struct Style {
 pub fn answer(style: Style, line: &str, text: &str, data: &Value) -> String {
     if style.json {
         // A value of JSON can always be written.
-        return serde_json::to_string_pretty(data).unwrap_or_default() + "\n";
+        return plain::json(serde_json::to_string_pretty(data).unwrap_or_default()) + "\n";
     }
     let text = match data {
         Value::Object(fields) if line == "list" && fields.contains_key("instances") => list(data),
@@ -31,12 +31,13 @@ pub fn answer(style: Style, line: &str, text: &str, data: &Value) -> String {
     }
 }
 
-/// The text with its diff, which it ends with, in colours.
-fn coloured_diff(style: Style, text: &str, plain: &str) -> String {
-    let plain = plain.trim_end_matches('\n');
-    match text.strip_suffix(plain).filter(|_| style.colour && !plain.is_empty()) {
-        Some(head) => head.to_owned() + &diff::coloured(plain),
-        None => text.to_owned(),
+/// The text with its diff, which it ends with, in colours. It is made plain here too: who answers need not be the node.
+fn coloured_diff(style: Style, text: &str, diff: &str) -> String {
+    let text = plain::lines(text.as_bytes());
+    let diff = plain::lines(diff.trim_end_matches('\n').as_bytes());
+    match text.strip_suffix(&*diff).filter(|_| style.colour && !diff.is_empty()) {
+        Some(head) => head.to_owned() + &diff::coloured(&diff),
+        None => text.into_owned(),
     }
 }
 
@@ -52,7 +53,7 @@ fn list(data: &Value) -> String {
     ];
     let mut table = Table::new(&columns);
     for row in data["instances"].as_array().into_iter().flatten() {
-        let text = |key: &str| plain(row[key].as_str().unwrap_or_default());
+        let text = |key: &str| shown(row[key].as_str().unwrap_or_default());
         let memory = bytesize::ByteSize(row["memory"].as_u64().unwrap_or_default());
         table.add([
             text("handle"),
@@ -60,7 +61,7 @@ fn list(data: &Value) -> String {
             text("args"),
             row["queue"].to_string(),
             memory.to_string(),
-            plain(&patches(row)),
+            shown(&patches(row)),
         ]);
     }
     let mut out = table.to_string();
@@ -72,19 +73,21 @@ fn list(data: &Value) -> String {
             text("since").unwrap_or_default(),
             text("by").unwrap_or_default(),
         );
-        out.push_str(&format!("frozen: {service}, since {since} by {by}{reason}\n"));
+        out.push_str(&shown(&format!("frozen: {service}, since {since} by {by}{reason}")));
+        out.push('\n');
     }
     for waits in data["waiting"].as_array().into_iter().flatten() {
         let text = |key: &str| waits[key].as_str().unwrap_or_default();
         let (service, name, why) = (text("service"), text("name"), text("why"));
-        out.push_str(&format!("waiting: {service}/{name}: {why}\n"));
+        out.push_str(&shown(&format!("waiting: {service}/{name}: {why}")));
+        out.push('\n');
     }
     out
 }
 
-/// Text that neither a terminal obeys nor a table breaks on.
-fn plain(text: &str) -> String {
-    escaped(text.as_bytes()).replace(['\n', '\t'], " ")
+/// Text that neither a terminal obeys nor a line breaks on.
+fn shown(text: &str) -> String {
+    plain::line(text.as_bytes()).into_owned()
 }
 
 /// What an instance runs, and what it lacks.

@@ -15,7 +15,8 @@ use tracing::{error, info, warn};
 use crate::actor::node::Node;
 use crate::control::auth::Doorman;
 use crate::control::command::{Patches, Window};
-use crate::control::session::{self, House};
+use crate::control::house::House;
+use crate::control::session;
 use crate::hotfix::desk::Desk;
 
 /// How many clients there may be at once.
@@ -34,6 +35,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What a client has to know; empty for nothing.
     pub token: String,
+    /// HTTP is spoken, too.
+    pub http: bool,
+    /// How long a client may take until it has said the token, or what it asks by HTTP.
+    pub time_for_strangers: Duration,
     /// The directory that `inject`'s FILE is relative to.
     pub base: PathBuf,
     /// The largest patch that `inject` reads, in bytes.
@@ -65,6 +70,8 @@ impl Console {
         let Config {
             listen,
             token,
+            http,
+            time_for_strangers,
             base,
             max_patch,
         } = config;
@@ -75,6 +82,8 @@ impl Console {
         let house = House {
             window: Window::new(node, patches, base, max_patch),
             doorman: Doorman::new(&token),
+            http,
+            time_for_strangers,
         };
         let (stop, stopping) = oneshot::channel();
         let accepting = tokio::spawn(accept(listener, Arc::new(house), stopping));

@@ -82,6 +82,24 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Ok(())
     }
 
+    /// Waits for exactly so many bytes; `None` if the input ends before.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn bytes(&mut self, length: usize) -> io::Result<Option<Vec<u8>>> {
+        while self.buffer.len() - self.start < length {
+            if self.ended {
+                return Ok(None);
+            }
+            self.fill().await?;
+        }
+        let end = self.start + length;
+        let bytes = self.buffer[self.start..end].to_vec();
+        self.start = end;
+        self.searched = end;
+        Ok(Some(bytes))
+    }
+
     /// Reads and forgets what still comes, so that the close does not destroy what the client has not read yet.
     ///
     /// # Errors
@@ -152,11 +170,19 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 }
 
 fn checked(bytes: &[u8]) -> Line {
-    let bad = |what: &str| Line::Bad(format!("the line {what}; a command is one line of plain text"));
+    one_line(bytes).map_or_else(Line::Bad, |text| Line::Text(text.to_owned()))
+}
+
+/// What a command may look like, however it comes.
+///
+/// # Errors
+/// Why it may not.
+pub fn one_line(bytes: &[u8]) -> Result<&str, String> {
+    let bad = |what: &str| Err(format!("the line {what}; a command is one line of plain text"));
     match str::from_utf8(bytes) {
         Err(_) => bad("is not UTF-8"),
         Ok(text) if text.contains(|c: char| c.is_control() && c != '\t') => bad("holds control characters"),
-        Ok(text) => Line::Text(text.to_owned()),
+        Ok(text) => Ok(text),
     }
 }
 

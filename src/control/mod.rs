@@ -10,6 +10,8 @@ pub mod command;
 mod commands;
 pub mod console;
 pub mod far;
+mod house;
+mod http;
 mod line;
 pub mod patch_file;
 mod send;
@@ -17,6 +19,7 @@ mod session;
 pub mod socket;
 pub mod table;
 pub mod text;
+mod web;
 pub mod wire;
 
 #[cfg(test)]

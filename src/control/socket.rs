@@ -1,8 +1,9 @@
-//! The control socket: the door of the command line's own commands. It lies in the state directory; whoever may write to it may patch.
+//! The control socket: the door of the command line's own commands. It lies in the state directory, in a folder that only the node's user
+//! (and root) may enter: whoever reaches it may patch.
 
-use std::fs::Permissions;
+use std::fs::{DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +18,13 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::control::command::{Reply, Upload, Window};
+use crate::control::line::one_line;
 use crate::control::send::{PATIENCE, send};
 use crate::control::table::{self, Sender};
-use crate::control::text;
 use crate::control::wire::{Answer, Ask, Introduction, VERSION, socket};
 use crate::hotfix::asker::{Advance, Asker};
-use crate::hotfix::record;
+use crate::plain;
+use crate::trust;
 
 /// How many clients are served at once; more wait for their turn.
 const SEATS: usize = 64;
@@ -33,9 +35,9 @@ const LONGEST: u64 = 4 << 20;
 /// Until the next try, when the system gives no connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The open socket. Dropping it closes it and takes its file away.
+/// The open socket. Dropping it closes it and takes its folder away.
 pub struct ControlSocket {
-    path: PathBuf,
+    folder: PathBuf,
     accepting: JoinHandle<()>,
 }
 
@@ -46,14 +48,15 @@ impl ControlSocket {
     /// Why not, as a sentence.
     pub fn open(state: &Path, window: Arc<Window>) -> Result<ControlSocket, String> {
         let path = socket(state);
-        let listener = bind(state, &path).map_err(|error| {
+        let folder = path.parent().unwrap_or(state).to_owned();
+        let listener = bind(&folder, &path).map_err(|error| {
             format!(
                 "cannot open the control socket {}: {error}; is the state directory on a file system without sockets?",
                 path.display()
             )
         })?;
         Ok(ControlSocket {
-            path,
+            folder,
             accepting: tokio::spawn(accept(listener, window)),
         })
     }
@@ -63,26 +66,19 @@ impl Drop for ControlSocket {
     fn drop(&mut self) {
         self.accepting.abort();
         // It may be gone with its directory.
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Binds the socket in a folder that nobody else may enter, gives it its rights there, and moves it to its place: so it never has more.
-fn bind(state: &Path, path: &Path) -> io::Result<UnixListener> {
-    let folder = state.join(".control");
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir(&folder)?;
-    let bound = bind_in(&folder, path);
-    let _ = std::fs::remove_dir_all(&folder);
-    bound
-}
-
-fn bind_in(folder: &Path, path: &Path) -> io::Result<UnixListener> {
-    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-    let bound = folder.join("s");
-    let listener = crate::control::far::with_short_path(&bound, |short| UnixListener::bind(short))?;
-    std::fs::set_permissions(&bound, Permissions::from_mode(0o600))?;
-    std::fs::rename(&bound, path)?;
+/// Binds the socket in a new folder that nobody else may enter, so that it is never open to more than its own rights allow. A link in the
+/// folder's place is taken away, and not followed.
+fn bind(folder: &Path, path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => DirBuilder::new().mode(0o700).create(folder)?,
+    }
+    let listener = crate::control::far::with_short_path(path, |short| UnixListener::bind(short))?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
     Ok(listener)
 }
 
@@ -116,7 +112,7 @@ async fn accept(listener: UnixListener, window: Arc<Window>) {
 async fn serve(stream: UnixStream, window: Arc<Window>) {
     let peer = stream
         .peer_cred()
-        .map_or_else(|_| "unknown".to_owned(), |peer| record::owner(peer.uid()));
+        .map_or_else(|_| "unknown".to_owned(), |peer| trust::owner(peer.uid()));
     let (input, mut out) = stream.into_split();
     let reply = match asked(BufReader::new(input), window.max_patch, TIME_TO_ASK).await {
         Ok((line, upload)) => answer(&mut out, &window, &line, peer, upload.as_ref()).await,
@@ -124,7 +120,7 @@ async fn serve(stream: UnixStream, window: Arc<Window>) {
     };
     let last = Answer::Reply {
         ok: reply.ok,
-        text: text::escaped(&reply.text),
+        text: plain::lines(&reply.text).into_owned(),
         data: reply.data,
     };
     // A client that has hung up misses it.
@@ -158,6 +154,7 @@ async fn request(mut input: impl AsyncBufReadExt + Unpin, max_patch: u64) -> Res
         ));
     }
     let ask: Ask = serde_json::from_slice(&line).map_err(|error| format!("the request makes no sense: {error}"))?;
+    one_line(ask.line.as_bytes())?;
     let Some(head) = ask.upload else {
         return Ok((ask.line, None));
     };

@@ -172,6 +172,10 @@ struct Bench {
 
 impl Bench {
     async fn open(token: &str) -> Bench {
+        Bench::open_with(token, false, DEADLINE).await
+    }
+
+    async fn open_with(token: &str, http: bool, time_for_strangers: Duration) -> Bench {
         let node = Node::new().expect("a timer thread");
         Workers::start(&node, 1).expect("a worker thread");
         for (handle, service, args) in [
@@ -201,6 +205,8 @@ impl Bench {
         let config = Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             token: token.to_owned(),
+            http,
+            time_for_strangers,
             base: directory.path().to_owned(),
             max_patch: 10,
         };

@@ -1,13 +1,12 @@
 //! How a reply is written on the wire: lines of readable text, then a marker line.
 //!
-//! Replies hold what services and patches put into them, so nothing in them is trusted. Tabs and newlines stay; every other control
-//! character, and those that make a terminal show text in another order, are written as `\x1b` or `\u{202e}`, bytes that are no
-//! UTF-8 as `\xff`. A line that begins like a marker gets a backslash in front: `\<CMD OK>`. So a line that begins with `<CMD OK>`
-//! or `<CMD Error>` is always the console's own word.
+//! Replies hold what services and patches put into them, so nothing in them is trusted: it is made plain, and a line that begins like a
+//! marker gets a backslash in front: `\<CMD OK>`. So a line that begins with `<CMD OK>` or `<CMD Error>` is always the console's own word.
 
 use std::fmt::Write;
 
 use crate::control::command::Reply;
+use crate::plain;
 
 /// What the console says first.
 pub const GREETING: &str = "Welcome to skynet console\n";
@@ -23,7 +22,7 @@ pub fn render(reply: &Reply) -> String {
     let text = &reply.text[..reply.text.len().min(LONGEST)];
     let mut out = String::with_capacity(text.len() + 16);
     if !text.is_empty() {
-        push_lines(&mut out, &escaped(text));
+        push_lines(&mut out, &plain::lines(text));
         out.push('\n');
     }
     if reply.text.len() > text.len() {
@@ -46,36 +45,6 @@ fn push_lines(out: &mut String, text: &str) {
         }
         out.push_str(line);
     }
-}
-
-/// Text that a terminal does not obey.
-pub fn escaped(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            match character {
-                '\n' | '\t' => out.push(character),
-                '\0'..='\x1f' | '\x7f' => push_byte(&mut out, character as u8),
-                _ if misleads(character) => out.extend(character.escape_unicode()),
-                _ => out.push(character),
-            }
-        }
-        for &byte in chunk.invalid() {
-            push_byte(&mut out, byte);
-        }
-    }
-    out
-}
-
-fn push_byte(out: &mut String, byte: u8) {
-    // Writing to a string does not fail.
-    let _ = write!(out, "\\x{byte:02x}");
-}
-
-/// Control characters, line ends beside `\n`, and changes of the direction of writing.
-fn misleads(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -101,13 +70,6 @@ mod tests {
             ok(text),
             "\\<CMD OK>\nx <CMD OK>\n\\\t<CMD Error> y\\x0d\n\\x0d<CMD OK>\n<CMD OK>\n"
         );
-    }
-
-    #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
-        let text = "\x1b[2Jä\0\x7f\u{85}\u{202e}".as_bytes();
-        assert_eq!(ok(text), "\\x1b[2Jä\\x00\\x7f\\u{85}\\u{202e}\n<CMD OK>\n");
-        assert_eq!(ok(b"\xff<\xc3"), "\\xff<\\xc3\n<CMD OK>\n");
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub enum Answer {
     },
 }
 
-/// Where the socket is, in the state directory.
+/// Where the socket is: in a folder of the state directory that nobody else may enter, whoever may read the archive beside it.
 pub fn socket(state: &Path) -> PathBuf {
-    state.join("control.sock")
+    state.join(".control/control.sock")
 }

@@ -167,7 +167,8 @@ async fn next(keys: &mut Option<UnboundedReceiver<Key>>) -> Option<Key> {
 
 impl Session {
     pub(super) fn say(&self, lines: &str) {
-        info!("{}", lines.trim_end_matches('\n'));
+        let painted = self.config.colour;
+        info!(painted, "{}", lines.trim_end_matches('\n'));
     }
 
     pub(super) fn sources(&self) -> &Sources {

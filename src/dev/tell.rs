@@ -16,6 +16,7 @@ use crate::hotfix::sources::Usage;
 use crate::patch::diff;
 use crate::patch::outcome::Status;
 use crate::patch::report::{Deed, Delivery, count};
+use crate::plain;
 
 /// How text looks here.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,7 @@ const YELLOW: &str = "33";
 impl Style {
     fn paint(self, code: &str, text: &str) -> String {
         if self.colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
+            format!("\x1b[{code}m{}\x1b[0m", plain::lines(text.as_bytes()))
         } else {
             text.to_owned()
         }

@@ -24,6 +24,7 @@ use crate::patch::diff;
 use crate::patch::order::{Order, Patch, PatchText};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery};
+use crate::plain;
 
 /// A patch, and the answers to it that were not waited for.
 type Late = (Arc<Patch>, UnboundedReceiver<InstanceReport>);
@@ -249,12 +250,12 @@ impl Office {
 
     /// Logs a report with its diff.
     pub(super) fn log(&self, head: &str, diff: &str) {
-        let shown = if self.config.colour {
-            diff::coloured(diff)
-        } else {
-            diff.to_owned()
+        let painted = self.config.colour;
+        let text = match painted {
+            true => plain::lines(head.as_bytes()).into_owned() + &diff::coloured(diff),
+            false => head.to_owned() + diff,
         };
-        info!("{}", (head.to_owned() + &shown).trim_end());
+        info!(painted, "{}", text.trim_end());
     }
 
     pub(super) fn finish(&self, id: PatchId, delivery: &Delivery<'_>, diff: &str, took: Duration) {

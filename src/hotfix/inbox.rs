@@ -15,7 +15,8 @@ use crate::hotfix::asker::Asker;
 use crate::hotfix::bookkeeping::is_unchanged_since;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
-use crate::hotfix::record::{self, Origin, Target, Withdrawn};
+use crate::hotfix::record::{Origin, Target, Withdrawn};
+use crate::trust;
 use crate::watch::{self, Event, Settled};
 
 /// How soon a file is offered again that could not be written into the history.
@@ -204,7 +205,7 @@ fn parcel(file: Settled) -> Parcel {
         label: file.display,
         bytes: file.bytes,
         args: Vec::new(),
-        by: Asker::patient(record::owner(file.owner)),
+        by: Asker::patient(trust::owner(file.owner)),
         origin: Origin::Dropped,
         target: Target::All,
         path: Some(file.path),

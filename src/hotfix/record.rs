@@ -13,13 +13,11 @@ use crate::patch::outcome::{FunctionChange, InstanceReport, Status};
 pub use crate::patch::outcome::SourceFile as Source;
 
 mod freeze;
-mod owner;
 #[cfg(test)]
 pub mod samples;
 mod text;
 
 pub use freeze::Freeze;
-pub use owner::owner;
 pub use text::{NAME_MAX_BYTES, NameError, check_name, reason, sha256};
 
 /// The number of a patch as people see it ("patch 1"): counts from 1, never used twice.

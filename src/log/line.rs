@@ -9,12 +9,15 @@ use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
 
 use crate::config::Format;
+use crate::plain;
 
 /// What an event says. Fields that are neither the message nor the handle are written after the message.
 #[derive(Default)]
 pub struct Fields {
     message: String,
     handle: Option<u32>,
+    /// The message may hold colours of our own.
+    painted: bool,
     extra: Map<String, Value>,
 }
 
@@ -45,6 +48,10 @@ impl Fields {
             // Writing to a string does not fail.
             let _ = write!(line, " {name}={value}");
         }
+        let mut line = match self.painted {
+            true => plain::painted(&line),
+            false => plain::lines(line.as_bytes()).into_owned(),
+        };
         line.push('\n');
         line
     }
@@ -75,7 +82,10 @@ impl Visit for Fields {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
+        match field.name() {
+            "painted" => self.painted = value,
+            _ => self.put(field, value.into()),
+        }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
@@ -99,7 +109,7 @@ pub fn printed(handle: u32, text: &[u8]) -> String {
     let fields = Fields {
         message: String::from_utf8_lossy(text).into_owned(),
         handle: Some(handle),
-        extra: Map::new(),
+        ..Fields::default()
     };
     json("info", "print", &fields)
 }
@@ -127,5 +137,5 @@ fn json(level: &str, target: &str, fields: &Fields) -> String {
         extra: &fields.extra,
     };
     // Strings, numbers and maps with string keys always serialise.
-    serde_json::to_string(&line).unwrap_or_default() + "\n"
+    plain::json(serde_json::to_string(&line).unwrap_or_default()) + "\n"
 }

@@ -17,7 +17,7 @@ use crate::log::line::Fields;
 pub use crate::log::queue::{Guard, Printer};
 
 /// Starts the log of this process: from now on events are written to standard output. A field `handle` (`u32`)
-/// says which service an event is about.
+/// says which service an event is about; `painted` (`bool`) that its message was given colours by us, which stay. All other text is made plain.
 ///
 /// # Panics
 /// If the process has a log already: `main` calls this, once.

@@ -12,6 +12,7 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 
 use crate::config::Format;
 use crate::log::line;
+use crate::plain;
 
 /// How much may wait to be written (bytes; a line counts its text and [`LINE_COST`]).
 pub const QUEUE_SIZE: usize = 32 * 1024 * 1024;
@@ -72,13 +73,12 @@ pub fn open(format: Format, out: impl Write + Send + 'static) -> (Guard, Printer
 }
 
 impl Printer {
-    /// Writes one line that the service with this handle printed: as it is, or as a JSON object. A newline at its
+    /// Writes what the service with this handle printed: as plain lines, or as a JSON object. A newline at its
     /// end is added if it lacks one. Never blocks.
     pub fn print(&self, handle: u32, line: &[u8]) {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         match self.format {
-            Format::Text if text.len() < line.len() => self.write(line),
-            Format::Text => self.write(&[text, b"\n"].concat()),
+            Format::Text => self.write((plain::lines(text).into_owned() + "\n").as_bytes()),
             Format::Json => self.write(line::printed(handle, text).as_bytes()),
         }
     }

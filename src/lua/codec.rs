@@ -7,10 +7,11 @@
 )]
 
 use std::ffi::{CStr, c_int, c_void};
+use std::fmt;
 
 use mlua::ffi::{self, lua_State};
 
-use crate::lua::context::{self, Context};
+use crate::lua::context::Context;
 use crate::lua::wire::{
     BOOLEAN, LONG_STRING, MAX_DEPTH, MAX_DETAIL, NIL, NUMBER, NUMBER_BYTE, NUMBER_DWORD, NUMBER_QWORD, NUMBER_REAL,
     NUMBER_WORD, NUMBER_ZERO, SHORT_STRING, TABLE, USERDATA, pack_integer, pack_string, tag,
@@ -142,29 +143,54 @@ unsafe fn pack_by_pairs(l: *mut lua_State, context: &Context, index: c_int, dept
     scratch(context).push(tag(NIL, 0));
 }
 
-/// Pushes every value of a packed message; their number.
-///
-/// # Safety
-/// `l` is a live coroutine inside a function that Lua called; `data` stays where it is meanwhile. Raises Lua errors.
-pub unsafe fn unpack(l: *mut lua_State, data: &[u8]) -> c_int {
-    let mut reader = Reader {
-        all: data.len(),
-        rest: data,
-    };
-    let mut count = 0;
-    while let Some(tag) = reader.byte() {
-        if count % 16 == 0 {
-            ffi::luaL_checkstack(l, 24, c"unpack".as_ptr());
-        }
-        reader.value(l, tag, 0);
-        count += 1;
-    }
-    count
+/// What was unpacked is no packed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// How many bytes there were.
+    pub all: usize,
+    /// How many made sense.
+    pub done: usize,
 }
 
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Broken { all, done } = self;
+        write!(f, "Invalid serialize stream {all} (at byte {done} of {all})")
+    }
+}
+
+/// Pushes every value of a packed message; their number. Raises if the bytes are none.
+///
+/// # Safety
+/// As [`unpack`].
+pub unsafe fn unpack_or_raise(l: *mut lua_State, context: &Context, data: &[u8]) -> c_int {
+    match unpack(l, data) {
+        Ok(count) => count,
+        Err(broken) => context.raise(l, format_args!("{broken}")),
+    }
+}
+
+/// Pushes every value of a packed message; their number.
+///
+/// # Errors
+/// If the bytes are none; then some values may have been pushed.
+///
+/// # Safety
+/// `l` is a live coroutine inside a function that Lua called; `data` stays where it is meanwhile. Raises Lua errors (there is no memory, or
+/// no room on the stack).
+pub unsafe fn unpack(l: *mut lua_State, data: &[u8]) -> Result<c_int, Broken> {
+    let mut reader = Reader { rest: data, owed: 0 };
+    reader.values(l).ok_or_else(|| Broken {
+        all: data.len(),
+        done: data.len() - reader.rest.len(),
+    })
+}
+
+/// Every method gives `None` where the bytes make no sense.
 struct Reader<'a> {
-    all: usize,
     rest: &'a [u8],
+    /// How many bytes the tables that are being read need at least, behind the value that is being read.
+    owed: usize,
 }
 
 impl Reader<'_> {
@@ -174,104 +200,114 @@ impl Reader<'_> {
         Some(first)
     }
 
-    /// The next `N` bytes; raises if there are not as many.
-    unsafe fn array<const N: usize>(&mut self, l: *mut lua_State) -> [u8; N] {
-        let Some((bytes, rest)) = self.rest.split_first_chunk::<N>() else {
-            self.invalid(l)
-        };
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.rest.split_first_chunk::<N>()?;
         self.rest = rest;
-        *bytes
+        Some(*bytes)
     }
 
-    unsafe fn value(&mut self, l: *mut lua_State, tag: u8, depth: c_int) {
+    unsafe fn values(&mut self, l: *mut lua_State) -> Option<c_int> {
+        let mut count = 0;
+        while let Some(tag) = self.byte() {
+            if count % 16 == 0 {
+                ffi::luaL_checkstack(l, 24, c"unpack".as_ptr());
+            }
+            self.value(l, tag, 0)?;
+            count += 1;
+        }
+        Some(count)
+    }
+
+    unsafe fn value(&mut self, l: *mut lua_State, tag: u8, depth: c_int) -> Option<()> {
         let detail = tag >> 3;
         match tag & 7 {
             NIL => ffi::lua_pushnil(l),
             BOOLEAN => ffi::lua_pushboolean(l, c_int::from(detail)),
-            NUMBER if detail == NUMBER_REAL => ffi::lua_pushnumber(l, f64::from_le_bytes(self.array(l))),
-            NUMBER => {
-                let value = self.integer(l, detail);
-                ffi::lua_pushinteger(l, value);
-            }
-            USERDATA => ffi::lua_pushlightuserdata(l, u64::from_le_bytes(self.array(l)) as usize as *mut c_void),
-            SHORT_STRING => self.string(l, usize::from(detail)),
+            NUMBER if detail == NUMBER_REAL => ffi::lua_pushnumber(l, f64::from_le_bytes(self.array()?)),
+            NUMBER => ffi::lua_pushinteger(l, self.integer(detail)?),
+            USERDATA => ffi::lua_pushlightuserdata(l, u64::from_le_bytes(self.array()?) as usize as *mut c_void),
+            SHORT_STRING => self.string(l, usize::from(detail))?,
             LONG_STRING if detail == 2 => {
-                let length = u16::from_le_bytes(self.array(l));
-                self.string(l, usize::from(length));
+                let length = u16::from_le_bytes(self.array()?);
+                self.string(l, usize::from(length))?;
             }
             LONG_STRING if detail == 4 => {
-                let length = u32::from_le_bytes(self.array(l));
-                self.string(l, length as usize);
+                let length = u32::from_le_bytes(self.array()?);
+                self.string(l, length as usize)?;
             }
-            TABLE => self.table(l, detail, depth + 1),
-            _ => self.invalid(l),
+            TABLE => self.table(l, detail, depth + 1)?,
+            _ => return None,
         }
+        Some(())
     }
 
-    unsafe fn integer(&mut self, l: *mut lua_State, detail: u8) -> i64 {
-        match detail {
+    fn integer(&mut self, detail: u8) -> Option<i64> {
+        Some(match detail {
             NUMBER_ZERO => 0,
-            NUMBER_BYTE => i64::from(u8::from_le_bytes(self.array(l))),
-            NUMBER_WORD => i64::from(u16::from_le_bytes(self.array(l))),
-            NUMBER_DWORD => i64::from(i32::from_le_bytes(self.array(l))),
-            NUMBER_QWORD => i64::from_le_bytes(self.array(l)),
-            _ => self.invalid(l),
-        }
+            NUMBER_BYTE => i64::from(u8::from_le_bytes(self.array()?)),
+            NUMBER_WORD => i64::from(u16::from_le_bytes(self.array()?)),
+            NUMBER_DWORD => i64::from(i32::from_le_bytes(self.array()?)),
+            NUMBER_QWORD => i64::from_le_bytes(self.array()?),
+            _ => return None,
+        })
     }
 
-    unsafe fn string(&mut self, l: *mut lua_State, length: usize) {
-        let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
-            self.invalid(l)
-        };
+    unsafe fn string(&mut self, l: *mut lua_State, length: usize) -> Option<()> {
+        let (bytes, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         ffi::lua_pushlstring(l, bytes.as_ptr().cast(), length);
+        Some(())
     }
 
-    unsafe fn table(&mut self, l: *mut lua_State, detail: u8, depth: c_int) {
+    unsafe fn table(&mut self, l: *mut lua_State, detail: u8, depth: c_int) -> Option<()> {
         if depth > MAX_DEPTH + 1 {
-            self.invalid(l);
+            return None;
         }
         ffi::luaL_checkstack(l, 8, c"unpack".as_ptr());
-        let mut length = i64::from(detail);
-        if usize::from(detail) == MAX_DETAIL - 1 {
-            let Some(tag) = self.byte() else { self.invalid(l) };
-            if tag & 7 != NUMBER || tag >> 3 == NUMBER_REAL {
-                self.invalid(l);
-            }
-            length = self.integer(l, tag >> 3);
-        }
-        // Every element takes a byte at least, so a length beyond the rest is a lie.
-        if length < 0 || length > self.rest.len() as i64 {
-            self.invalid(l);
-        }
-        ffi::lua_createtable(l, length as c_int, 0);
+        let length = self.length(detail)?;
+        ffi::lua_createtable(l, length, 0);
         for i in 1..=length {
-            let Some(tag) = self.byte() else { self.invalid(l) };
-            self.value(l, tag, depth);
-            ffi::lua_rawseti(l, -2, i);
+            self.owed -= 1;
+            let tag = self.byte()?;
+            self.value(l, tag, depth)?;
+            ffi::lua_rawseti(l, -2, i64::from(i));
         }
         loop {
-            let Some(tag) = self.byte() else { self.invalid(l) };
-            self.value(l, tag, depth);
+            self.owed -= 1;
+            let tag = self.byte()?;
+            self.value(l, tag, depth)?;
             if ffi::lua_type(l, -1) == ffi::LUA_TNIL {
                 ffi::lua_pop(l, 1);
-                return;
+                return Some(());
             }
-            let Some(tag) = self.byte() else { self.invalid(l) };
-            self.value(l, tag, depth);
+            self.owed += 1;
+            let tag = self.byte()?;
+            self.value(l, tag, depth)?;
             if is_nan(l, -2) {
-                self.invalid(l);
+                return None;
             }
             ffi::lua_rawset(l, -3);
         }
     }
 
-    unsafe fn invalid(&self, l: *mut lua_State) -> ! {
-        let done = self.all - self.rest.len();
-        context::of(l).raise(
-            l,
-            format_args!("Invalid serialize stream {} (at byte {done} of {})", self.all, self.all),
-        )
+    /// How long the list part of a table is. Each of its elements takes a byte at least, and so does the end, here and in every table around:
+    /// a length for which there are not as many is a lie, and no memory is taken for it.
+    fn length(&mut self, detail: u8) -> Option<c_int> {
+        let mut length = i64::from(detail);
+        if usize::from(detail) == MAX_DETAIL - 1 {
+            let tag = self.byte()?;
+            if tag & 7 != NUMBER {
+                return None;
+            }
+            length = self.integer(tag >> 3)?;
+        }
+        let needed = usize::try_from(length).ok()?.checked_add(1)?;
+        let owed = self.owed.checked_add(needed)?;
+        if owed > self.rest.len() {
+            return None;
+        }
+        self.owed = owed;
+        c_int::try_from(length).ok()
     }
 }
 

@@ -150,7 +150,7 @@ unsafe extern "C-unwind" fn handler(l: *mut lua_State) -> c_int {
     let standard = ffi::lua_tocfunction(l, 4).is_some_and(|f| std::ptr::fn_addr_eq(f, crate::lua::api::UNPACK));
     let count = if standard {
         ffi::lua_settop(l, 3);
-        codec::unpack(l, &message.data)
+        codec::unpack_or_raise(l, context, &message.data)
     } else if ffi::lua_type(l, 4) == ffi::LUA_TFUNCTION {
         ffi::lua_pushlightuserdata(l, message.data.as_ptr().cast_mut().cast::<c_void>());
         ffi::lua_pushinteger(l, message.data.len() as i64);

@@ -3,3 +3,4 @@
 mod bytecode;
 mod revision;
 mod syntax;
+mod unpack;

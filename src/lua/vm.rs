@@ -23,6 +23,7 @@ use crate::lua::memory::{Memory, allocate};
 use crate::lua::scheduler;
 use crate::lua::values::{self, SLOTS, Slot};
 use crate::patch::order::Loader;
+use crate::plain;
 
 /// One seed for the hash tables of all VMs, so that what is compiled once fits all of them.
 const SEED: u32 = 0x686f_746c;
@@ -292,6 +293,12 @@ pub unsafe fn script(l: *mut lua_State, context: &Context) -> Result<Script, Str
     if !identity.listed {
         return builtin(library::service(&identity.service).unwrap_or_default());
     }
+    if !is_service_name(&identity.service) {
+        return Err(format!(
+            "`{}` can be no service's name",
+            plain::line(identity.service.as_bytes())
+        ));
+    }
     match (
         host.find_by(&host.config.services, &identity.service),
         library::service(&identity.service),
@@ -310,6 +317,12 @@ pub unsafe fn script(l: *mut lua_State, context: &Context) -> Result<Script, Str
             Err(lines.join("\n"))
         }
     }
+}
+
+/// Whether a name (which a peer of the console may have typed) stands for a file below the folders of services: `game/agent` does,
+/// `../agent` does not.
+fn is_service_name(name: &str) -> bool {
+    !name.contains(plain::misleads) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// A service's script.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use similar::{ChangeTag, TextDiff};
 
 use crate::patch::outcome::{FunctionChange, Text};
+use crate::plain;
 
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
@@ -79,7 +80,7 @@ fn range(first_line: u32, start: usize, end: usize) -> String {
     }
 }
 
-/// The same diff with terminal colours: removed red, added green, places cyan, files bold.
+/// The same diff with terminal colours: removed red, added green, places cyan, files bold. Its text is made plain.
 pub fn coloured(diff: &str) -> String {
     let paint = |line: &str| {
         let code = match line.as_bytes().first() {
@@ -91,7 +92,7 @@ pub fn coloured(diff: &str) -> String {
         };
         format!("\x1b[{code}m{line}\x1b[0m\n")
     };
-    diff.lines().map(paint).collect()
+    plain::lines(diff.as_bytes()).lines().map(paint).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::patch::order::Patch;
 use crate::patch::outcome::{FunctionChange, InstanceReport, Status};
+use crate::plain;
 
 /// All instances' answers to one order.
 pub struct Delivery<'a> {
@@ -115,13 +116,14 @@ impl<'a> Delivery<'a> {
         )
     }
 
-    /// The summary line, without `[hotfix] SERVICE/FILE`.
+    /// The summary line, without `[hotfix] SERVICE/FILE`: one line, whatever an error message holds.
     pub fn summary(&self) -> String {
-        match self.deed {
+        let summary = match self.deed {
             Deed::Apply { .. } => self.applying(),
             Deed::Check => self.plan(),
             Deed::Rollback { .. } => self.taking_back(),
-        }
+        };
+        plain::line(summary.as_bytes()).into_owned()
     }
 
     fn applying(&self) -> String {
@@ -229,10 +231,10 @@ impl<'a> Delivery<'a> {
             let _ = writeln!(out, "stack traceback:\n{traceback}");
         }
         for note in self.notes() {
-            let _ = writeln!(out, "  {note}");
+            let _ = writeln!(out, "  {}", plain::line(note.as_bytes()));
         }
         for warning in self.warnings() {
-            let _ = writeln!(out, "  warning: {warning}");
+            let _ = writeln!(out, "  warning: {}", plain::line(warning.as_bytes()));
         }
         out
     }

@@ -156,11 +156,14 @@ impl Ledger {
         let is_news = !self.refused.get(&relative).is_some_and(is_known);
         self.refused.insert(relative, (stamp, why.to_owned()));
         if is_news {
-            self.say(Event::Refused {
-                path: display.to_owned(),
-                why: why.to_owned(),
-            });
+            self.say_refused(display, why.to_owned());
         }
+    }
+
+    /// Says that a path is refused; whoever calls this remembers that it was said.
+    pub(super) fn say_refused(&self, display: &str, why: String) {
+        let path = display.to_owned();
+        self.say(Event::Refused { path, why });
     }
 
     /// Whether this path was refused.

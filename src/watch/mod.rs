@@ -70,6 +70,9 @@ pub struct Config {
     pub poll: bool,
     /// The largest file that is read, in bytes; larger ones are refused unread.
     pub max_size: u64,
+    /// Patches that everybody may change, or that lie in folders where everybody may write, are refused; otherwise people are only told of
+    /// such folders.
+    pub strict: bool,
     /// Time between two sweeps: [`NATIVE_SWEEP`], or [`POLL_SWEEP`] with `poll`. What cannot be watched is swept at least
     /// every [`POLL_SWEEP`].
     pub sweep: Duration,
@@ -180,6 +183,7 @@ pub fn start(config: Config, events: UnboundedSender<Event>) -> io::Result<Watch
     let halt = Arc::new(AtomicBool::new(false));
     let rules = Rules {
         max_size: config.max_size,
+        strict: config.strict,
         lease: !config.poll,
         steady_remote: config.sweep.min(POLL_SWEEP),
         ..Rules::PATCHES
@@ -193,7 +197,7 @@ pub fn start(config: Config, events: UnboundedSender<Event>) -> io::Result<Watch
     let ledger = Ledger::new(Files::Patches, rules, events.clone(), Arc::clone(&halt));
     let sources = Ledger::new(Files::Sources, source_rules, events, Arc::clone(&halt));
     let spots = Spots::new(Eyes::new(signals.clone()), config.poll);
-    let tree = Tree::new(root, config.label, spots);
+    let tree = Tree::new(root, config.label, spots, config.strict);
     let forest = forest(config.sources, &config.skip, sources)?;
     let worker = Worker::new((tree, ledger), forest, received, config.sweep);
     let thread = thread::Builder::new()

@@ -3,6 +3,8 @@
 
 use std::ffi::OsStr;
 
+use crate::plain;
+
 /// What a name in the drop folder means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Name {
@@ -37,37 +39,19 @@ pub(super) fn can_move_others(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"..")
 }
 
-/// The name with everything that is not printable text written as an escape, so that no name can break or forge a log line.
+/// The name as it is shown, so that no name can break or forge a log line.
 pub(super) fn escaped(name: &OsStr) -> String {
-    let mut shown = String::new();
-    for chunk in name.as_encoded_bytes().utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if breaks_lines(character) {
-                shown.extend(character.escape_default());
-            } else {
-                shown.push(character);
-            }
-        }
-        for byte in chunk.invalid() {
-            shown.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    shown
+    plain::line(name.as_encoded_bytes()).into_owned()
 }
 
 fn carried(name: &OsStr) -> Name {
     match name.to_str() {
         None => Name::Refused("the name is not UTF-8; rename it"),
-        Some(text) if text.chars().any(breaks_lines) => {
+        Some(text) if text.contains(plain::misleads) => {
             Name::Refused("the name contains a control character; rename it")
         }
         Some(text) => Name::Ours(text.to_owned()),
     }
-}
-
-/// Control characters, and the two separators that some viewers show as a line break.
-fn breaks_lines(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -105,7 +89,9 @@ mod tests {
             patch(OsStr::new("a\nb.lua")),
             Name::Refused(why) if why.contains("control")
         ));
-        assert!(matches!(patch(OsStr::new("a\u{2028}b.lua")), Name::Refused(_)));
+        for name in ["a\u{2028}b.lua", "a\u{202e}b.lua"] {
+            assert!(matches!(patch(OsStr::new(name)), Name::Refused(_)), "{name:?}");
+        }
     }
 
     #[test]

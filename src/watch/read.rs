@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use crate::trust::{self, OPEN, REMEDY};
 use crate::watch::lease::{self, Lease};
 use crate::watch::remote;
 use crate::watch::stamp::{Stamp, owner};
@@ -30,6 +31,8 @@ pub(super) struct Rules {
     pub lease: bool,
     /// Without a lease: how long a stamp must stay the same where other machines write.
     pub steady_remote: Duration,
+    /// Whether files that everybody may change are refused.
+    pub strict: bool,
     /// Whether links may lead anywhere, and not only to files in the folder that holds them.
     pub far_links: bool,
     /// Whether a folder may have any name, and is then no file that ought to be another.
@@ -47,6 +50,7 @@ impl Rules {
         max_size: 0,
         lease: true,
         steady_remote: STEADY_LOCAL,
+        strict: false,
         far_links: false,
         folders_count: false,
         limit: "the limit for one patch (max_size in the configuration)",
@@ -174,6 +178,10 @@ pub(super) fn contents(entry: &Entry, rules: &Rules, spin: bool, steady: Option<
     let stamp = Stamp::of(&metadata);
     if let Err(look) = regular(&metadata, stamp) {
         return look;
+    }
+    if rules.strict && trust::is_open_file(&file, &metadata) {
+        let why = format!("{OPEN}, which is refused in production ({REMEDY})");
+        return Look::Refused { why, stamp };
     }
     if let Some(look) = unfit(stamp, rules) {
         return look;

@@ -69,6 +69,7 @@ impl Bench {
             label: "hotfix".to_owned(),
             poll,
             max_size: 1024,
+            strict: false,
             sweep,
             sources: self.sources.clone(),
             skip: vec![self.root()],

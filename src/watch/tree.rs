@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::trust::{self, OPEN, REMEDY};
 use crate::watch::folder::{self, Found};
 use crate::watch::hints::Hint;
 use crate::watch::layout::{Layout, Touched};
@@ -25,16 +26,22 @@ pub(super) struct Tree {
     label: String,
     /// Why the root could not be used at the last look.
     trouble: Option<String>,
+    /// Whether folders where everybody may write are refused.
+    strict: bool,
+    /// Those that there are: the service's folder, or the root as the empty name.
+    open: BTreeSet<String>,
 }
 
 impl Tree {
     /// Nothing is known yet. `root` is absolute.
-    pub(super) fn new(root: PathBuf, label: String, spots: Spots) -> Self {
+    pub(super) fn new(root: PathBuf, label: String, spots: Spots, strict: bool) -> Self {
         Self {
             layout: Layout::new(root),
             spots,
             label,
             trouble: None,
+            strict,
+            open: BTreeSet::new(),
         }
     }
 
@@ -49,6 +56,7 @@ impl Tree {
         if self.trouble.take().is_some() {
             ledger.notice(format!("{} is back", self.label));
         }
+        self.is_root_open(ledger);
         let known = self.layout.services.keys().cloned().chain(ledger.services());
         let all: BTreeSet<OsString> = names.iter().cloned().chain(known.map(OsString::from)).collect();
         for name in all {
@@ -103,6 +111,9 @@ impl Tree {
             }
         };
         ledger.accept(relative);
+        if self.is_barred(ledger, service) {
+            return;
+        }
         let known = ledger.names(service).into_iter().map(OsString::from);
         let all: BTreeSet<OsString> = names.iter().cloned().chain(known).collect();
         for name in all {
@@ -116,7 +127,7 @@ impl Tree {
     }
 
     /// Looks at one name in a service folder.
-    pub(super) fn look(&self, ledger: &mut Ledger, service: &str, name: &OsStr, hint: Hint) {
+    pub(super) fn look(&mut self, ledger: &mut Ledger, service: &str, name: &OsStr, hint: Hint) {
         let Some(spot) = self.layout.services.get(service) else {
             // With its folder went the file.
             if let Some(name) = name.to_str() {
@@ -124,12 +135,16 @@ impl Tree {
             }
             return;
         };
+        let home = spot.path.clone();
+        if self.is_barred(ledger, service) {
+            return;
+        }
         let display = format!("{}/{service}/{}", self.label, names::escaped(name));
         match names::patch(name) {
             Name::Ignored => {}
             Name::Refused(why) => {
                 let relative = Path::new(service).join(name);
-                if let Ok(metadata) = fs::symlink_metadata(spot.path.join(name)) {
+                if let Ok(metadata) = fs::symlink_metadata(home.join(name)) {
                     ledger.refuse(relative, &display, Stamp::of(&metadata), why);
                 } else {
                     ledger.accept(&relative);
@@ -139,7 +154,7 @@ impl Tree {
                 let path = self.layout.root.join(service).join(&name);
                 let place = Place {
                     key: (service.to_owned(), name),
-                    home: spot.path.clone(),
+                    home,
                     path,
                     display,
                 };
@@ -184,6 +199,44 @@ impl Tree {
         for service in self.layout.services_sharing(path) {
             self.leave(&service);
         }
+    }
+
+    /// Whether what lies in the folder of this service waits there, because everybody may write to it or to the root.
+    fn is_barred(&mut self, ledger: &Ledger, service: &str) -> bool {
+        let folder = self.layout.services.get(service).map(|spot| spot.path.clone());
+        let is_open = [
+            self.is_root_open(ledger),
+            folder.is_some_and(|folder| self.is_open(ledger, service, &folder)),
+        ];
+        self.strict && is_open.contains(&true)
+    }
+
+    fn is_root_open(&mut self, ledger: &Ledger) -> bool {
+        let root = self.layout.home.as_ref().map(|home| home.path.clone());
+        root.is_some_and(|root| self.is_open(ledger, "", &root))
+    }
+
+    /// Whether everybody may write to a folder, which is the root or, with a name, a service's. That they may is said once; until the first scan
+    /// is over, whoever starts the node has said it.
+    fn is_open(&mut self, ledger: &Ledger, name: &str, path: &Path) -> bool {
+        if !trust::is_open(path) {
+            self.open.remove(name);
+            return false;
+        }
+        let display = format!("{}/{name}", self.label);
+        let display = display.trim_end_matches('/');
+        let is_news = self.open.insert(name.to_owned());
+        if is_news && self.strict {
+            ledger.say_refused(
+                display,
+                format!("{OPEN}: its patches wait until that is over ({REMEDY})"),
+            );
+        } else if is_news && !ledger.is_holding() {
+            ledger.notice(format!(
+                "{display} {OPEN}, who so may change what runs ({REMEDY}); in production its patches would wait"
+            ));
+        }
+        true
     }
 
     fn watch_above(&mut self, ledger: &Ledger) {
@@ -260,7 +313,7 @@ impl Tree {
         match hint {
             _ if is_new => self.scan(ledger, &service, Hint::Scan),
             Hint::Sweep => self.scan(ledger, &service, Hint::Sweep),
-            Hint::Attributes if !ledger.is_refused(Path::new(&service)) => {}
+            Hint::Attributes if !ledger.is_refused(Path::new(&service)) && !self.open.contains(&service) => {}
             _ => self.scan(ledger, &service, Hint::Scan),
         }
     }

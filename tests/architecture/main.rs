@@ -23,19 +23,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "cli", "config", "log", "actor", "lua", "patch", "watch", "hotfix", "control", "dev",
+            "cli", "config", "log", "actor", "lua", "patch", "watch", "hotfix", "control", "dev", "plain", "trust",
         ],
     ),
-    ("log", &["config"]),
-    ("actor", &[]),
-    ("lua", &["actor", "patch"]),
-    ("patch", &[]),
+    ("log", &["config", "plain"]),
+    ("actor", &["plain"]),
+    ("lua", &["actor", "patch", "plain"]),
+    ("patch", &["plain"]),
+    ("plain", &[]),
     ("project", &[]),
-    ("watch", &[]),
-    ("hotfix", &["failpoint", "watch", "patch", "actor"]),
-    ("control", &["actor", "hotfix"]),
-    ("client", &["cli", "config", "control", "log", "patch"]),
-    ("dev", &["actor", "watch", "hotfix", "patch"]),
+    ("trust", &[]),
+    ("watch", &["plain", "trust"]),
+    ("hotfix", &["failpoint", "watch", "patch", "actor", "plain", "trust"]),
+    ("control", &["actor", "hotfix", "plain", "trust"]),
+    ("client", &["cli", "config", "control", "log", "patch", "plain"]),
+    ("dev", &["actor", "watch", "hotfix", "patch", "plain"]),
 ];
 
 /// Crates that one place alone knows, so that it can be replaced there.

@@ -252,10 +252,12 @@ fn the_json_is_as_documented() {
 #[test]
 fn the_socket_is_its_owners_alone_and_goes_with_the_node() {
     let (project, mut node) = running();
-    let socket = project.path("archive/control.sock");
+    let socket = project.path("archive/.control/control.sock");
     let metadata = fs::metadata(&socket).expect("the socket");
     assert!(metadata.file_type().is_socket());
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    let folder = fs::metadata(project.path("archive/.control")).expect("its folder");
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
     // One that a killed node left behind is in nobody's way.
     node.kill9();
     assert!(socket.exists());
@@ -264,7 +266,25 @@ fn the_socket_is_its_owners_alone_and_goes_with_the_node() {
     node.wait_line("ready");
     assert_eq!(hotlua(&project, &["list"]).code, 0);
     assert_eq!(node.stop(), 0);
-    assert!(!socket.exists());
+    assert!(!project.path("archive/.control").exists());
+}
+
+#[test]
+fn a_link_in_the_place_of_the_sockets_folder_is_not_followed() {
+    let project = Project::with_svc();
+    let elsewhere = project.path("elsewhere");
+    fs::create_dir(&elsewhere).expect("a folder");
+    fs::write(elsewhere.join("precious"), "").expect("a file");
+    fs::create_dir(project.path("archive")).expect("a folder");
+    std::os::unix::fs::symlink(&elsewhere, project.path("archive/.control")).expect("a link");
+    let mut node = project.start();
+    node.wait_line("ready");
+    assert_eq!(hotlua(&project, &["list"]).code, 0);
+    let folder = fs::symlink_metadata(project.path("archive/.control")).expect("its folder");
+    assert!(folder.is_dir(), "the link is gone");
+    assert_eq!(node.stop(), 0);
+    let left: Vec<_> = fs::read_dir(&elsewhere).expect("a folder").collect();
+    assert_eq!(left.len(), 1, "nothing came and nothing went");
 }
 
 #[test]

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::harness::svc::{GREETING, SVC, greet, running};
 use crate::harness::{Mark, Project, hotlua};
 
-const SOCKET: &str = "archive/control.sock";
+const SOCKET: &str = "archive/.control/control.sock";
 
 fn connect(project: &Project) -> UnixStream {
     UnixStream::connect(project.path(SOCKET)).expect("a connection")
 }
 
 /// Sends bytes over the socket, says that this is all, and reads every line of the answer.
-fn exchange(project: &Project, bytes: &[u8]) -> Vec<Value> {
+pub fn exchange(project: &Project, bytes: &[u8]) -> Vec<Value> {
     let mut stream = connect(project);
     stream.write_all(bytes).expect("the node reads");
     stream.shutdown(Shutdown::Write).expect("the end is told");
@@ -67,7 +67,7 @@ fn a_client_of_another_version_gets_a_sentence() {
 #[test]
 fn a_node_of_another_version_is_said_to_be_one() {
     let project = Project::with_svc();
-    std::fs::create_dir(project.path("archive")).expect("a directory");
+    std::fs::create_dir_all(project.path("archive/.control")).expect("a directory");
     let listener = UnixListener::bind(project.path(SOCKET)).expect("a socket");
     let server = std::thread::spawn(move || {
         for answer in ["{\"future\":1}\n", ""] {
@@ -167,13 +167,13 @@ fn how_far_a_patch_is_is_told_to_whoever_asked_for_it_alone() {
 #[test]
 fn without_a_socket_the_node_says_so_and_runs() {
     let project = Project::with_svc();
-    // Something that no socket can replace.
-    project.write("archive/control.sock/in_the_way", "");
+    // Something that no folder can replace.
+    project.write("archive/.control", "in the way");
     let mut node = project.start();
     node.wait_line("the command line cannot reach this node: cannot open the control socket ");
     node.wait_line("ready");
     assert_eq!(greet(&node), "<hello you>");
     assert_eq!(hotlua(&project, &["list"]).code, 2);
     assert_eq!(node.stop(), 0);
-    assert!(!project.path("archive/.control").exists());
+    assert!(project.path("archive/.control").is_file(), "it is not taken away");
 }

@@ -31,6 +31,7 @@ mod rollback;
 mod rollback_files;
 mod runtime;
 mod scenarios;
+mod security;
 mod start_stop;
 mod story;
 mod stuck;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -147,6 +147,30 @@ async fn a_token_is_asked_for_first() {
 }
 
 #[tokio::test]
+async fn who_does_not_say_the_token_in_time_leaves_its_seat() {
+    let bench = Bench::open_with("secret", true, Duration::from_millis(200)).await;
+    // Nothing, the beginning of a line, line after blank line, and a request that has no end.
+    for said in ["", "auth sec", "\n", "GET /list HTTP/1.1\r\n"] {
+        let mut stream = TcpStream::connect(bench.address).await.expect("a connection");
+        stream.write_all(said.as_bytes()).await.expect("sent");
+        let mut heard = String::new();
+        let end = timeout(DEADLINE, stream.read_to_string(&mut heard)).await;
+        end.expect("closed in time").expect("closed in order");
+        let expected = if said.starts_with("GET") {
+            "the request did not come in time\n<CMD Error>\n"
+        } else {
+            "Need a token: too slow\n<CMD Error>\n"
+        };
+        assert!(heard.ends_with(expected), "{said:?}: {heard:?}");
+    }
+    let mut client = bench.client().await;
+    assert_eq!(client.cmd("auth secret").await, ["OK"]);
+    // Whoever has come in may be silent for as long as it likes.
+    sleep(Duration::from_millis(400)).await;
+    assert_eq!(client.cmd("getenv a").await, ["getenv a", "OK"]);
+}
+
+#[tokio::test]
 async fn a_browser_cannot_give_commands() {
     let bench = Bench::open("").await;
     let mut client = bench.client().await;
@@ -193,6 +217,8 @@ async fn a_port_in_use_is_said_so() {
     let config = Config {
         listen: bench.address,
         token: String::new(),
+        http: false,
+        time_for_strangers: DEADLINE,
         base: "".into(),
         max_patch: 1,
     };

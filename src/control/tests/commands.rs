@@ -195,11 +195,59 @@ async fn rollback_says_what_is_wanted() {
 async fn a_special_file_is_refused() {
     let bench = Bench::open("").await;
     std::os::unix::net::UnixListener::bind(bench.file("socket")).expect("a socket");
-    std::os::unix::fs::symlink("/dev/zero", bench.file("zero")).expect("a link");
     let mut client = bench.client().await;
     assert_eq!(client.cmd("inject store socket").await[1], "Error");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        bench.file("pipe"),
+        rustix::fs::FileType::Fifo,
+        0o600.into(),
+        0,
+    )
+    .expect("a pipe");
     assert_eq!(
-        client.cmd("inject store zero").await,
-        ["Can't open zero: it is not a regular file", "Error"]
+        client.cmd("inject store pipe").await,
+        ["Can't open pipe: it is not a regular file", "Error"]
     );
+}
+
+#[tokio::test]
+async fn a_file_must_lie_below_the_config_file() {
+    let bench = Bench::open("").await;
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    std::fs::write(elsewhere.path().join("x.lua"), "text").expect("a file");
+    std::os::unix::fs::symlink(elsewhere.path(), bench.file("out")).expect("a link");
+    std::fs::write(bench.file("in.lua"), "text").expect("a file");
+    std::os::unix::fs::symlink("in.lua", bench.file("link.lua")).expect("a link");
+    let mut client = bench.client().await;
+    let (own, foreign) = (bench.file("in.lua"), elsewhere.path().join("x.lua"));
+    let (own, foreign) = (own.display().to_string(), foreign.display().to_string());
+    for file in ["in.lua", "link.lua", "no/../in.lua", &own] {
+        let inside = !file.starts_with("no/");
+        let said = client.cmd(&format!("inject store {file}")).await;
+        assert_eq!(
+            said.last().map(String::as_str),
+            Some(if inside { "OK" } else { "Error" }),
+            "{file}: {said:?}"
+        );
+    }
+    let missing = format!("{foreign}.none");
+    for file in [
+        "out/x.lua",
+        "../x.lua",
+        "in/../../x.lua",
+        "/etc/passwd",
+        &foreign,
+        &missing,
+        "out/../../x.lua",
+    ] {
+        for command in ["inject", "check"] {
+            let said = client.cmd(&format!("{command} store {file}")).await;
+            assert!(
+                said[0].starts_with(&format!("Can't open {file}: it is not below ")),
+                "{said:?}"
+            );
+            assert_eq!(said[1], "Error");
+        }
+    }
 }

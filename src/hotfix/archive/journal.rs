@@ -14,6 +14,7 @@ use super::error::ArchiveError;
 use super::place::file_name;
 use crate::hotfix::history::History;
 use crate::hotfix::record::{Entry, Function, Instance, PatchId, rfc3339};
+use crate::plain;
 
 /// The journal's file name.
 pub(super) const FILE: &str = "journal.jsonl";
@@ -73,11 +74,10 @@ impl Journal {
 
     /// Writes one line, in one write. Opens the file each time, so that it may be rotated away at any moment.
     fn append(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
-        let mut line = Vec::new();
-        serde_json::to_writer(&mut line, &Line::of(entry)?)
+        let line = serde_json::to_string(&Line::of(entry)?)
             .map_err(|error| ArchiveError::io("write a line of", &self.path)(error.into()))?;
-        line.push(b'\n');
-        append_whole(&self.path, &line).map_err(ArchiveError::io("append to the journal", &self.path))?;
+        let line = plain::json(line) + "\n";
+        append_whole(&self.path, line.as_bytes()).map_err(ArchiveError::io("append to the journal", &self.path))?;
         self.written = entry.seq;
         Ok(())
     }

@@ -3,6 +3,8 @@
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::plain;
+
 /// The longest service or file name that is accepted, in bytes. With the archive's own additions it stays below the 255
 /// bytes that file systems allow.
 pub const NAME_MAX_BYTES: usize = 200;
@@ -33,7 +35,7 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
         "it is longer than 200 bytes"
     } else if name.contains('/') {
         "it contains a `/`"
-    } else if name.chars().any(char::is_control) {
+    } else if name.contains(plain::misleads) {
         "it contains a control character"
     } else {
         return Ok(());
@@ -72,7 +74,7 @@ fn reason_of_line(line: &[u8]) -> Option<String> {
     let value: String = String::from_utf8_lossy(value)
         .trim()
         .chars()
-        .filter(|c| !c.is_control())
+        .filter(|&c| !plain::misleads(c))
         .take(REASON_MAX_CHARS)
         .collect();
     (!value.is_empty()).then_some(value)
@@ -107,6 +109,7 @@ mod tests {
             ("a\nb.lua", "control"),
             ("a\0.lua", "control"),
             ("\u{9b}m.lua", "control"),
+            ("\u{202e}aul.x", "control"),
             (&too_long, "200 bytes"),
         ] {
             let error = check_name(name).expect_err(name).to_string();

@@ -104,7 +104,7 @@ lua_functions! {
     /// `unpack(bytes[, size])` → the values.
     pub fn unpack(l, context) {
         let data = buffer(l, context, 1);
-        codec::unpack(l, data)
+        codec::unpack_or_raise(l, context, data)
     }
 
     /// `tostring(bytes[, size])` → string.

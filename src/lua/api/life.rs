@@ -61,7 +61,7 @@ unsafe extern "C-unwind" fn launched(l: *mut lua_State, _status: c_int, _data: i
             kind: kind::RESPONSE,
             data,
             ..
-        }) => codec::unpack(l, data),
+        }) => codec::unpack_or_raise(l, context, data),
         Some(Message { data, .. }) if !data.is_empty() => context.raise(
             l,
             format_args!("call failed: {}", std::str::from_utf8(data).unwrap_or("?")),
@@ -147,7 +147,7 @@ lua_functions! {
         ffi::lua_pushlstring(l, data.cast(), length);
         // From here on the bytes lie in the string on the stack.
         context.state.take();
-        codec::unpack(l, values::bytes(l, 1).unwrap_or_default())
+        codec::unpack_or_raise(l, context, values::bytes(l, 1).unwrap_or_default())
     }
 
     /// `exit()`: ends this instance; never returns to a coroutine of the scheduler's.

@@ -139,7 +139,7 @@ unsafe fn take_request(l: *mut lua_State, context: &Context) -> Request {
 unsafe extern "C-unwind" fn call_answered(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
     let context = context::of(l);
     let answer = answer_or_raise(l, context);
-    codec::unpack(l, answer)
+    codec::unpack_or_raise(l, context, answer)
 }
 
 /// The same for a raw call: address and size of the bytes.
