@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +22,17 @@ const RETRY: Duration = Duration::from_secs(5);
 pub struct Inbox {
     office: Arc<Office>,
     /// One queue per service, emptied by a task of its own.
-    queues: HashMap<String, UnboundedSender<Settled>>,
+    queues: HashMap<String, UnboundedSender<Letter>>,
     /// Takes what concerns source files, in dev mode.
     sources: Option<UnboundedSender<Event>>,
+}
+
+/// What a service's queue carries.
+enum Letter {
+    /// A file came.
+    Came(Settled),
+    /// The file of this name is gone.
+    Left(String),
 }
 
 impl Inbox {
@@ -55,7 +62,13 @@ impl Inbox {
         match event {
             Event::Settled(file) => self.queue(file),
             Event::Refused { path, why } => info!("[hotfix] refused: {path} {why}"),
-            Event::Gone { service, name } => self.office.waiting.forget(service, name),
+            Event::Gone { service, name } => {
+                self.office.waiting.forget(service.clone(), name.clone());
+                if let Some(queue) = self.queues.get(&service) {
+                    // As below.
+                    let _ = queue.send(Letter::Left(name));
+                }
+            }
             Event::Notice(text) => info!("[hotfix] {text}"),
             Event::Scanned => {}
             Event::Source(_) | Event::SourceGone { .. } | Event::SourcesScanned => {
@@ -74,7 +87,7 @@ impl Inbox {
             queue
         });
         // The task ends only with its queue.
-        let _ = queue.send(file);
+        let _ = queue.send(Letter::Came(file));
     }
 
     /// Offers the files again that wait for nothing any more, in name order.
@@ -88,43 +101,52 @@ impl Inbox {
 }
 
 /// Delivers the files of one service, one after the other.
-async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
-    let mut queue: VecDeque<Settled> = VecDeque::new();
-    // Files that were handled and stay where they are: which file, with which content.
-    let mut handled: HashMap<PathBuf, ((u64, u64), String)> = HashMap::new();
+async fn serve(office: Arc<Office>, mut letters: UnboundedReceiver<Letter>) {
+    let mut queue: VecDeque<Letter> = VecDeque::new();
+    // Files that were handled and stay where they are, by name: which file, with which content.
+    let mut handled: HashMap<String, ((u64, u64), String)> = HashMap::new();
     loop {
         if queue.is_empty() {
-            let Some(file) = files.recv().await else { return };
-            queue.push_back(file);
+            let Some(letter) = letters.recv().await else { return };
+            queue.push_back(letter);
         }
-        while let Ok(file) = files.try_recv() {
-            queue.push_back(file);
+        while let Ok(letter) = letters.try_recv() {
+            queue.push_back(letter);
         }
-        let Some(file) = queue.pop_front() else { continue };
+        let file = match queue.pop_front() {
+            Some(Letter::Came(file)) => file,
+            Some(Letter::Left(name)) => {
+                // The next one is another, though a disk may give it the same number.
+                handled.remove(&name);
+                continue;
+            }
+            None => continue,
+        };
         // Saved again already: what was saved last is what its author wants.
-        if queue.iter().any(|later| later.path == file.path) {
+        let is_later = |letter: &Letter| matches!(letter, Letter::Came(later) if later.path == file.path);
+        if queue.iter().any(is_later) {
             continue;
         }
         let turn = office.turn(&file.service).await;
         let here = watch::stamp(&file.path);
         // Taken back by its owner, or filed away with the version before it, which it was saved over.
         if matches!(&here, Err(error) if error.kind() == ErrorKind::NotFound) {
-            handled.remove(&file.path);
+            handled.remove(&file.name);
             continue;
         }
         let identity = (file.stamp.id(), file.sha256.clone());
         let is_done = match office.withdrawn(&file) {
-            None => handled.get(&file.path) == Some(&identity),
+            None => handled.get(&file.name) == Some(&identity),
             Some((when, why)) => stays_withdrawn(&office, &file, when, why),
         };
         if is_done {
             continue;
         }
-        let path = file.path.clone();
+        let (name, path) = (file.name.clone(), file.path.clone());
         if handle(&office, file).await && path.exists() {
-            handled.insert(path, identity);
+            handled.insert(name, identity);
         } else {
-            handled.remove(&path);
+            handled.remove(&name);
         }
         drop(turn);
     }

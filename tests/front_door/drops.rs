@@ -181,6 +181,24 @@ fn by_sed_in_place_after_a_rejection() {
 }
 
 #[test]
+fn by_mv_again_after_a_rejection_and_a_mv_out() {
+    let (project, mut node) = running();
+    let bad = "seen[#seen + 1] = (\n";
+    project.write("x.lua", bad);
+    for _ in 0..2 {
+        let mark = node.mark();
+        run(&project, "mv", &["x.lua", "hotfix/svc/"]);
+        assert!(node.wait_summary(mark, "svc/x.lua").starts_with("rejected: "));
+        run(&project, "mv", &["hotfix/svc/x.lua", "."]);
+        // What comes after it has been seen, so it has been seen as well.
+        let mark = node.mark();
+        project.drop_file("svc", "y.lua", note("y"));
+        node.wait_summary(mark, "svc/y.lua");
+        node.wait_until("the letterbox to be empty", |_| !project.is_waiting("svc", "y.lua"));
+    }
+}
+
+#[test]
 fn by_vim() {
     if Command::new("vim").arg("--version").output().is_err() {
         println!("skipped: vim is not installed");
