@@ -1,16 +1,26 @@
 //! A node for a benchmark: the built program in a temporary directory, with its output line by line.
 
+#![allow(dead_code, reason = "no benchmark needs all of it")]
+
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How many of its last lines a run that failed shows.
+const TAIL: usize = 200;
 
 /// A node that runs.
 pub struct Node {
     child: Child,
     lines: Receiver<String>,
+    tail: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Node {
@@ -21,6 +31,13 @@ impl Node {
 
     /// The same for another command than `run`.
     pub fn start_as(command: &str, dir: &Path, files: &[(&str, &str)], patience: Duration) -> Node {
+        let node = Node::launch(command, dir, files);
+        node.wait_for(patience, |line| line == "ready");
+        node
+    }
+
+    /// The same, without waiting.
+    pub fn launch(command: &str, dir: &Path, files: &[(&str, &str)]) -> Node {
         for (file, text) in files {
             let path = dir.join(file);
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -36,16 +53,21 @@ impl Node {
             .expect("the node starts");
         let output = BufReader::new(child.stdout.take().expect("its output"));
         let (sender, lines) = channel();
+        let tail = Arc::new(Mutex::new(VecDeque::new()));
+        let last = Arc::clone(&tail);
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
+                let mut last = last.lock().expect("the last lines");
+                last.push_back(line.clone());
+                if last.len() > TAIL {
+                    last.pop_front();
+                }
                 if sender.send(line).is_err() {
                     return;
                 }
             }
         });
-        let node = Node { child, lines };
-        node.wait_for(patience, |line| line == "ready");
-        node
+        Node { child, lines, tail }
     }
 
     /// Reads lines until one is wanted, and gives that.
@@ -59,14 +81,34 @@ impl Node {
     }
 
     /// The number of its process.
-    #[allow(dead_code, reason = "not every benchmark asks")]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 }
 
+impl Node {
+    /// Stops it in order.
+    pub fn stop(&mut self, patience: Duration) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the signal is sent");
+        let deadline = Instant::now() + patience;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the node stops in time");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert!(status.success(), "the node ended with {status}");
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(tail) = self.tail.lock()
+        {
+            tail.iter().for_each(|line| eprintln!("| {line}"));
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -159,10 +159,15 @@ impl Office {
             text.whole_file();
         }
         let stands = parcel.stands();
+        let mut instances = instances.to_vec();
         if stands {
             self.standing.post(&patch);
+            // Whoever is not there yet gets it when it starts; whoever has come since the others were listed may have missed it.
+            let known: HashSet<Handle> = instances.iter().map(|instance| instance.identity.handle).collect();
+            let all = self.node.registry().of_service(&parcel.service).into_iter();
+            instances.extend(all.filter(|instance| !known.contains(&instance.identity.handle)));
         }
-        let answers = self.apply(&patch, instances, &HashSet::new(), &parcel.by).await;
+        let answers = self.apply(&patch, &instances, &HashSet::new(), &parcel.by).await;
         if stands {
             self.settle(&patch, &answers.reports);
         }

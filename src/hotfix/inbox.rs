@@ -1,32 +1,20 @@
 //! Dropped files, as the watcher hands them over: each service's in their order, and services beside each other.
 
-use std::collections::{HashMap, VecDeque};
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::failpoint::failpoint;
-use crate::hotfix::asker::Asker;
-use crate::hotfix::bookkeeping::is_unchanged_since;
 use crate::hotfix::office::Office;
-use crate::hotfix::parcel::Parcel;
-use crate::hotfix::record::{Origin, Target, Withdrawn};
-use crate::trust;
-use crate::watch::{self, Event, Settled};
-
-/// How soon a file is offered again that could not be written into the history.
-const RETRY: Duration = Duration::from_secs(5);
+use crate::hotfix::tray::{Letter, Tray};
+use crate::watch::Event;
 
 /// The inbox: what came.
 pub struct Inbox {
     office: Arc<Office>,
-    /// One queue per service, emptied by a task of its own.
-    queues: HashMap<String, UnboundedSender<Settled>>,
+    /// One tray per service, emptied by a task of its own.
+    trays: HashMap<String, UnboundedSender<Letter>>,
     /// Takes what concerns source files, in dev mode.
     sources: Option<UnboundedSender<Event>>,
 }
@@ -36,7 +24,7 @@ impl Inbox {
     pub fn new(office: Arc<Office>, sources: Option<UnboundedSender<Event>>) -> Inbox {
         Inbox {
             office,
-            queues: HashMap::new(),
+            trays: HashMap::new(),
             sources,
         }
     }
@@ -56,9 +44,23 @@ impl Inbox {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Settled(file) => self.queue(file),
+            Event::Settled(file) => {
+                let tray = self.trays.entry(file.service.clone()).or_insert_with(|| {
+                    let (tray, letters) = unbounded_channel();
+                    tokio::spawn(Tray::new(self.office.clone()).serve(letters));
+                    tray
+                });
+                // The task ends only with its tray.
+                let _ = tray.send(Letter::Came(file));
+            }
             Event::Refused { path, why } => info!("[hotfix] refused: {path} {why}"),
-            Event::Gone { service, name } => self.office.waiting.forget(service, name),
+            Event::Gone { service, name } => {
+                self.office.waiting.forget(service.clone(), name.clone());
+                if let Some(tray) = self.trays.get(&service) {
+                    // As above.
+                    let _ = tray.send(Letter::Left(name));
+                }
+            }
             Event::Notice(text) => info!("[hotfix] {text}"),
             Event::Scanned => {}
             Event::Source(_) | Event::SourceGone { .. } | Event::SourcesScanned => {
@@ -70,16 +72,6 @@ impl Inbox {
         }
     }
 
-    fn queue(&mut self, file: Settled) {
-        let queue = self.queues.entry(file.service.clone()).or_insert_with(|| {
-            let (queue, files) = unbounded_channel();
-            tokio::spawn(serve(self.office.clone(), files));
-            queue
-        });
-        // The task ends only with its queue.
-        let _ = queue.send(file);
-    }
-
     /// Offers the files again that wait for nothing any more, in name order.
     fn offer_waiting(&self) {
         let Some(watcher) = self.office.watcher() else { return };
@@ -87,128 +79,5 @@ impl Inbox {
         for path in self.office.waiting.take(is_ready) {
             watcher.recheck(&path);
         }
-    }
-}
-
-/// Delivers the files of one service, one after the other.
-async fn serve(office: Arc<Office>, mut files: UnboundedReceiver<Settled>) {
-    let mut queue: VecDeque<Settled> = VecDeque::new();
-    // Files that were handled and stay where they are: which file, with which content.
-    let mut handled: HashMap<PathBuf, ((u64, u64), String)> = HashMap::new();
-    // Why files could not be written down, as it was said last.
-    let mut troubles: HashMap<PathBuf, String> = HashMap::new();
-    loop {
-        if queue.is_empty() {
-            let Some(file) = files.recv().await else { return };
-            queue.push_back(file);
-        }
-        while let Ok(file) = files.try_recv() {
-            queue.push_back(file);
-        }
-        let Some(file) = queue.pop_front() else { continue };
-        // Saved again already: what was saved last is what its author wants.
-        if queue.iter().any(|later| later.path == file.path) {
-            continue;
-        }
-        let turn = office.turn(&file.service).await;
-        let here = watch::stamp(&file.path);
-        // Taken back by its owner, or filed away with the version before it, which it was saved over.
-        if matches!(&here, Err(error) if error.kind() == ErrorKind::NotFound) {
-            handled.remove(&file.path);
-            continue;
-        }
-        let identity = (file.stamp.id(), file.sha256.clone());
-        let is_done = match office.withdrawn(&file) {
-            None => handled.get(&file.path) == Some(&identity) || office.was_handled_before(&file),
-            Some((when, why)) => stays_withdrawn(&office, &file, when, why),
-        };
-        if is_done {
-            continue;
-        }
-        let path = file.path.clone();
-        if handle(&office, file, &mut troubles).await && path.exists() {
-            handled.insert(path, identity);
-        } else {
-            handled.remove(&path);
-        }
-        drop(turn);
-    }
-}
-
-/// Whether a file with the bytes of a patch that was rolled back or retired is that patch's own, left there before: applied again only once
-/// it is saved anew.
-fn stays_withdrawn(office: &Office, file: &Settled, when: Timestamp, why: Withdrawn) -> bool {
-    // Within one run the doorkeeper knows what was saved; the clocks of disks are not that exact.
-    let is_left = [office.began, when]
-        .into_iter()
-        .all(|when| is_unchanged_since(file, when));
-    if is_left {
-        info!(
-            "[hotfix] {} stays where it is: its patch was {}; save it anew to apply it again",
-            file.display,
-            why.word()
-        );
-        if let Some(watcher) = office.watcher() {
-            watcher.renew(&file.path);
-        }
-    }
-    is_left
-}
-
-/// Delivers one file; false if it has to come again.
-async fn handle(office: &Arc<Office>, file: Settled, troubles: &mut HashMap<PathBuf, String>) -> bool {
-    failpoint!("read");
-    let instances = office.node.registry().of_service(&file.service);
-    if let Some(why) = office.reason_to_wait(&file.service) {
-        wait(office, file, &why);
-        return false;
-    }
-    let (path, label) = (file.path.clone(), file.display.clone());
-    let Err(error) = office.deliver(parcel(file), instances).await else {
-        troubles.remove(&path);
-        return true;
-    };
-    let why = error.to_string();
-    if troubles.get(&path) != Some(&why) {
-        warn!(
-            "[hotfix] {label} is not applied: {why}; it is tried again every {} s",
-            RETRY.as_secs()
-        );
-        troubles.insert(path.clone(), why);
-    }
-    let office = office.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(RETRY).await;
-        if let Some(watcher) = office.watcher() {
-            watcher.recheck(&path);
-        }
-    });
-    false
-}
-
-/// The file waits where it is.
-fn wait(office: &Office, file: Settled, why: &str) {
-    let (service, name) = (file.service.clone(), file.name.clone());
-    if office.waiting.hold(file, why) {
-        info!("[hotfix] {service}/{name} waiting: {why}");
-    }
-    // That may have changed between the look and the note.
-    if office.reason_to_wait(&service).is_none() {
-        office.node.announce();
-    }
-}
-
-fn parcel(file: Settled) -> Parcel {
-    Parcel {
-        service: file.service,
-        name: file.name,
-        label: file.display,
-        bytes: file.bytes,
-        args: Vec::new(),
-        by: Asker::patient(trust::owner(file.owner)),
-        origin: Origin::Dropped,
-        target: Target::All,
-        path: Some(file.path),
-        saved: Vec::new(),
     }
 }

@@ -17,12 +17,12 @@ use crate::hotfix::record::{self, Event, EventKind, Outcome, Record, Subject, Ta
 use crate::hotfix::round::{Answers, Round};
 use crate::hotfix::told::Told;
 use crate::patch::diff;
-use crate::patch::order::{Order, Patch, Rollback};
+use crate::patch::order::{Order, Rollback};
 use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery};
 
 /// How many refusing instances are listed one by one.
-const LISTED: usize = 20;
+pub(super) const LISTED: usize = 20;
 
 impl Office {
     /// Takes patches of a service (its folder name) back, in every instance that they were for, or says why not.
@@ -75,7 +75,8 @@ impl Office {
         for instance in self.concerned(service, choice.target) {
             choice.names.iter().for_each(|name| instance.set_behind(name, false));
         }
-        let (mut extra, mut done) = self.bring_back_previous(service, &choice, &lost, asker).await;
+        let again = self.bring_back_previous(service, &choice, &lost, asker).await;
+        let (mut extra, mut done) = (again.told, !again.failed);
         if let Err(error) = written {
             done = false;
             let _ = writeln!(
@@ -102,7 +103,7 @@ impl Office {
     }
 
     /// The living instances that a patch was for.
-    fn concerned(&self, service: &str, target: Target) -> Vec<Arc<Instance>> {
+    pub(super) fn concerned(&self, service: &str, target: Target) -> Vec<Arc<Instance>> {
         let mut instances = self.node.registry().of_service(service);
         if let Target::Handle(handle) = target {
             instances.retain(|instance| instance.identity.handle == Handle(handle));
@@ -113,10 +114,23 @@ impl Office {
     /// Orders a rollback. What has ended meanwhile has nothing to take back.
     async fn take_back(&self, choice: &Choice, dry: bool, lost: &HashSet<u32>, asker: &Asker) -> Answers {
         let instances = self.concerned(&choice.service, choice.target);
-        let rollback = Arc::new(Rollback {
+        let rollback = Rollback {
             ids: choice.ids.clone(),
             dry,
-        });
+        };
+        self.take_back_in(&instances, &choice.what, rollback, lost, asker).await
+    }
+
+    /// The same in these instances.
+    pub(super) async fn take_back_in(
+        &self,
+        instances: &[Arc<Instance>],
+        what: &str,
+        rollback: Rollback,
+        lost: &HashSet<u32>,
+        asker: &Asker,
+    ) -> Answers {
+        let rollback = Arc::new(rollback);
         let order = |reply, progress| Order::Rollback {
             rollback: rollback.clone(),
             reply,
@@ -124,14 +138,14 @@ impl Office {
         };
         let round = Round {
             asker,
-            what: &choice.what,
+            what,
             node: &self.node,
             limits: self.limits(),
             order: &order,
             noun: "rollback",
             pending: "the rollback is pending there and will be done before its next message",
         };
-        let mut answers = round.ask(&instances, lost).await;
+        let mut answers = round.ask(instances, lost).await;
         let lost = &answers.lost;
         answers
             .reports
@@ -162,55 +176,6 @@ impl Office {
         }
     }
 
-    /// The version before the one that was taken back stands again, also where it never was. What is to be told of that, and whether it went well.
-    async fn bring_back_previous(
-        self: &Arc<Self>,
-        service: &str,
-        choice: &Choice,
-        lost: &HashSet<u32>,
-        asker: &Asker,
-    ) -> (String, bool) {
-        let Some(patch) = self.previous(service, choice) else {
-            return (String::new(), true);
-        };
-        let instances = self.concerned(service, Target::All);
-        let answers = self.apply(&patch, &instances, lost, asker).await;
-        if !answers.lost.is_empty() {
-            self.await_late(&patch, answers.late);
-        }
-        answers
-            .reports
-            .iter()
-            .for_each(|report| self.note_behind(&patch, report));
-        let mut told = format!("  patch {}, the version before it, stands again", patch.id);
-        let anew = answers.reports.iter().filter(|report| report.status == Status::Applied);
-        let anew: Vec<String> = anew.map(|report| Handle(report.handle).to_string()).collect();
-        if !anew.is_empty() {
-            // Writing into a String cannot fail.
-            let _ = write!(told, "; applied to {}, which had not had it", anew.join(", "));
-        }
-        told.push('\n');
-        let bad: Vec<_> = answers
-            .reports
-            .into_iter()
-            .filter(|report| !report.status.is_live())
-            .collect();
-        for report in bad.iter().take(LISTED) {
-            let alone = std::slice::from_ref(report);
-            let (handle, summary) = (Handle(report.handle), Delivery::of(&patch, alone).summary());
-            let _ = writeln!(told, "  {handle} patch {}: {summary}", patch.id);
-        }
-        (told, bad.is_empty())
-    }
-
-    fn previous(&self, service: &str, choice: &Choice) -> Option<Arc<Patch>> {
-        let name = choice
-            .names
-            .first()
-            .filter(|_| !choice.all && choice.target == Target::All)?;
-        self.standing.of(service).into_iter().find(|patch| patch.name == *name)
-    }
-
     /// A file that was left in the letterbox, or is a source that was saved, is a new patch once it is saved again, though its bytes be the
     /// same.
     fn renew_files(&self, service: &str, choice: &Choice) {
@@ -225,7 +190,7 @@ impl Office {
     }
 }
 
-fn refuses(report: &InstanceReport) -> bool {
+pub(super) fn refuses(report: &InstanceReport) -> bool {
     matches!(report.status, Status::Rejected | Status::Failed)
 }
 

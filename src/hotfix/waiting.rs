@@ -1,6 +1,6 @@
 //! Dropped files that wait where they are: their service has no instance, or is frozen.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -17,8 +17,8 @@ pub(super) struct Waiting(Mutex<Inner>);
 struct Inner {
     /// Service and name → path.
     files: BTreeMap<(String, String), PathBuf>,
-    /// What was said about them: path, content, reason.
-    said: HashSet<(PathBuf, String, String)>,
+    /// What was said last about each: content, reason.
+    said: HashMap<(String, String), (String, String)>,
 }
 
 /// A file that waits, as people are told of it.
@@ -42,14 +42,17 @@ impl Waiting {
     /// A file waits; whether that is news.
     pub fn hold(&self, file: Settled, why: &str) -> bool {
         let mut inner = self.0.lock();
-        let is_news = inner.said.insert((file.path.clone(), file.sha256, why.to_owned()));
-        inner.files.insert((file.service, file.name), file.path);
-        is_news
+        let key = (file.service, file.name);
+        let said = (file.sha256, why.to_owned());
+        inner.files.insert(key.clone(), file.path);
+        inner.said.insert(key, said.clone()) != Some(said)
     }
 
     /// A file is gone.
     pub fn forget(&self, service: String, name: String) {
-        self.0.lock().files.remove(&(service, name));
+        let (mut inner, key) = (self.0.lock(), (service, name));
+        inner.files.remove(&key);
+        inner.said.remove(&key);
     }
 
     /// Takes out the files of the services that are ready, by service and name.

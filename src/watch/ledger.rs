@@ -372,7 +372,6 @@ impl Ledger {
             name,
             path: place.path.clone(),
             display: place.display.clone(),
-            bytes,
             sha256: hex::encode(sha256),
             owner,
             stamp,

@@ -154,9 +154,7 @@ pub struct Settled {
     pub path: PathBuf,
     /// As messages name it: `hotfix/simpledb/x.lua`.
     pub display: String,
-    /// The whole content.
-    pub bytes: Vec<u8>,
-    /// Its SHA-256, in lower-case hexadecimal digits.
+    /// The SHA-256 of its content, in lower-case hexadecimal digits.
     pub sha256: String,
     /// The owner's user number (0 on systems without).
     pub owner: u32,

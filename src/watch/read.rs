@@ -1,6 +1,7 @@
 //! The settled test: whether a file is a complete patch that nobody is writing any more, and if so its bytes.
 //! It knows nothing of services, events or history: one path in, one verdict out.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -198,24 +199,20 @@ pub(super) fn contents(entry: &Entry, rules: &Rules, spin: bool, steady: Option<
     }
 }
 
-/// Reads a file again, for whoever has just taken it away under another name.
+/// Reads a patch file again, for whoever is about to apply it, or has just taken it away under another name.
 ///
 /// # Errors
-/// `WouldBlock` if somebody has it open for writing, `InvalidData` if it is empty, too large (`max_size` bytes) or not a regular
-/// file, and those of opening and reading.
+/// `WouldBlock` if somebody has it open for writing, `InvalidData` if it is empty, too large (`max_size` bytes) or no regular file in its
+/// folder, and those of opening and reading.
 pub fn read_settled(path: &Path, max_size: u64) -> io::Result<Contents> {
-    let stamp = Stamp::of(&fs::symlink_metadata(path)?);
-    let entry = Entry {
-        id: stamp.id(),
-        stamp,
-        target: path.to_owned(),
-        is_link: false,
-    };
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let home = fs::canonicalize(path.parent().unwrap_or(path))?;
     let rules = Rules {
         max_size,
         ..Rules::PATCHES
     };
-    match contents(&entry, &rules, true, Some(stamp)) {
+    let look = entry(&home, name, &rules).map(|entry| contents(&entry, &rules, true, Some(entry.stamp)));
+    match look.unwrap_or_else(|look| look) {
         Look::Settled(contents) => Ok(contents),
         Look::Missing => Err(io::ErrorKind::NotFound.into()),
         Look::Writing | Look::Unsteady { .. } => {

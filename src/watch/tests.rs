@@ -12,6 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -133,7 +134,12 @@ impl Bench {
             Event::Settled(it) => {
                 assert_eq!(it.display, format!("hotfix/{}/{}", it.service, it.name));
                 assert_eq!(it.path, self.root().join(&it.service).join(&it.name));
-                format!("{}/{} = {}", it.service, it.name, String::from_utf8_lossy(&it.bytes))
+                let text = fs::read_to_string(&it.path).unwrap_or_default();
+                let text = match hex::encode(Sha256::digest(&text)) == it.sha256 {
+                    true => text,
+                    false => "what it no longer is".to_owned(),
+                };
+                format!("{}/{} = {text}", it.service, it.name)
             }
             Event::Refused { path, why } => format!("refused {path}: {why}"),
             Event::Gone { service, name } => format!("gone {service}/{name}"),

@@ -29,6 +29,7 @@ mod restart;
 mod restart_meanwhile;
 mod rollback;
 mod rollback_files;
+mod rollback_order;
 mod runtime;
 mod scenarios;
 mod security;

@@ -80,19 +80,10 @@ pub(super) fn claim(
     if !has_size {
         return Ok(Claimed::Other);
     }
-    match follow(claimed_path).and_then(|file| reread(&file)) {
+    match reread(claimed_path) {
         Ok(bytes) if sha256(&bytes) == shown.record.sha256 => Ok(Claimed::Same),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Claimed::Missing),
         _ => Ok(Claimed::Other),
-    }
-}
-
-/// The file itself: of a link (a ConfigMap mount has them) the file that it leads to, since that is what was handled.
-fn follow(path: &Path) -> io::Result<PathBuf> {
-    if path.is_symlink() {
-        fs::canonicalize(path)
-    } else {
-        Ok(path.to_owned())
     }
 }
 

@@ -12,6 +12,7 @@ use crate::hotfix::history::History;
 use crate::hotfix::record::PatchId;
 use crate::hotfix::record::samples::{intake, verdict};
 use crate::patch::outcome::Status;
+use crate::watch::read_settled;
 
 mod claims;
 mod journals;
@@ -115,10 +116,7 @@ impl House {
 
 /// Reads as the doorkeeper does: regular files only, no link at the end of the path.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if !path.symlink_metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    fs::read(path)
+    read_settled(path, 1 << 20).map(|contents| contents.bytes)
 }
 
 /// The files of a directory with their bytes, by name; nothing for a missing directory.

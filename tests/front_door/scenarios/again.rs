@@ -162,3 +162,20 @@ fn a_save_right_after_an_apply_is_handled_once() {
         assert_eq!(stage.node.summaries("svc/x.lua").len(), 2 * ROUNDS);
     });
 }
+
+#[test]
+fn a_file_that_is_moved_away_and_back_after_a_refusal_is_another_drop() {
+    on_every_file_system(|base| {
+        let mut stage = Stage::new(base);
+        stage.sh("echo 'seen[#seen + 1] = (' >$T/x.lua");
+        for round in 1..=2 {
+            let mark = stage.node.mark();
+            stage.sh("mv $T/x.lua $S/");
+            stage.hears(mark, "svc/x.lua", "rejected: ");
+            stage.sh(&format!("mv $S/x.lua $T/; P {round} >$S/y.lua"));
+            // What comes after it has been seen, so it has been seen as well.
+            stage.hears(mark, "svc/y.lua", "applied to 1 of 1 instance");
+            stage.is_archived("svc", "y.lua");
+        }
+    });
+}

@@ -232,7 +232,8 @@ impl End {
         let folders = fs::read_dir(project.path("archive")).into_iter().flatten().flatten();
         let folders = folders.filter(|entry| entry.path().is_dir());
         let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let archived = names.map(|service| {
+        // The node keeps what is its own, such as its socket, in folders with a dot.
+        let archived = names.filter(|name| !name.starts_with('.')).map(|service| {
             let patches = project.archived_patches(&service);
             let texts = patches.iter().map(|path| fs::read_to_string(path).unwrap_or_default());
             (service, texts.collect())
