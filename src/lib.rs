@@ -12,6 +12,8 @@ pub mod config;
 pub mod control;
 pub mod dev;
 pub mod failpoint;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod hotfix;
 pub mod log;
 pub mod lua;

@@ -1,34 +1,9 @@
-//! Any bytes as a compiled file: they are refused, or they are written again as they were, and every question has an answer.
-//! `cargo +nightly fuzz run dump`
+//! Any bytes as a compiled file: they are refused, or they are written again as they were, and every question has an answer. `cargo +nightly fuzz run dump`
 
 #![no_main]
 
-use hotlua::patch::bytecode::{Code, HEADER};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    examine(bytes);
-    // The header is the same in every dump: not left to chance.
-    examine(&[&HEADER[..], bytes].concat());
+    hotlua::fuzz::dump::examine(bytes);
 });
-
-fn examine(bytes: &[u8]) {
-    let Ok(code) = Code::parse(bytes) else {
-        return;
-    };
-    assert!(code.encode() == bytes, "what is accepted is written again");
-    for (number, function) in code.functions.iter().enumerate() {
-        assert_eq!(code.bindings(number).len(), function.upvalues.len());
-        assert!(code.same_body(number, &code, number));
-        for pc in [0, function.code.len(), usize::MAX] {
-            code.line_at(number, pc);
-        }
-    }
-    // One of them: each maker holds all that is nested.
-    let maker = code.maker(bytes.len() % code.functions.len());
-    match Code::parse(&maker) {
-        Ok(made) => assert!(made.encode() == maker),
-        // Two functions more around it can be too many.
-        Err(why) => assert!(why.to_string().contains("nested too deeply"), "{why}"),
-    }
-}

@@ -18,6 +18,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 pub use crate::config::error::{ConfigError, Problem};
+pub use crate::config::sections::parse;
 
 /// A config file larger than this is somebody's data, not a config file (bytes).
 const MAX_FILE_SIZE: u64 = 1024 * 1024;

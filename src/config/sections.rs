@@ -15,7 +15,10 @@ const MAX_PATCH_SIZE: u64 = 512 * 1024 * 1024;
 /// More threads than this is a slip of the keyboard: services are tasks, not threads.
 const MAX_THREADS: usize = 1024;
 
-/// Turns the text of a file in the directory `base` into a config, or into everything that is wrong with it.
+/// Turns the text of a file in the directory `base` into a config.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the file: at most the first twenty.
 pub fn parse(bytes: &[u8], base: PathBuf) -> Result<Config, Vec<Problem>> {
     let text = utf8(bytes).map_err(|problem| vec![problem])?;
     let mut document = Document::parse(text).map_err(|problem| vec![problem])?;

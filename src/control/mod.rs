@@ -5,14 +5,14 @@
 //! command, every reply ends with a marker line) and the control socket of the command line ([`socket`], which speaks [`wire`]). What concerns Lua VMs is asked of the service `.launcher`, by message.
 
 mod address;
-mod auth;
+pub mod auth;
 pub mod command;
 mod commands;
 pub mod console;
 pub mod far;
 mod house;
-mod http;
-mod line;
+pub mod http;
+pub mod line;
 pub mod patch_file;
 mod send;
 mod session;

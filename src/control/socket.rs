@@ -137,7 +137,14 @@ async fn asked(
     timeout(patience, request(input, max_patch)).await.map_err(late)?
 }
 
-async fn request(mut input: impl AsyncBufReadExt + Unpin, max_patch: u64) -> Result<(String, Option<Upload>), String> {
+/// Reads a request: its line, and the file that comes with it.
+///
+/// # Errors
+/// Why it is none, as a sentence.
+pub async fn request(
+    mut input: impl AsyncBufReadExt + Unpin,
+    max_patch: u64,
+) -> Result<(String, Option<Upload>), String> {
     let broken = |error: io::Error| format!("the request is broken: {error}");
     let mut line = Vec::new();
     let mut limited = (&mut input).take(LONGEST);

@@ -149,7 +149,7 @@ pub struct Applied {
     pub live: RefCell<Vec<Arc<Patch>>>,
     /// Saves of dev mode that cannot be taken back any more.
     pub settled: RefCell<BTreeSet<u64>>,
-    /// How many past versions of files there may be before it is looked whether they are needed.
+    /// How many texts of the past there may be before it is looked whether they are needed.
     pub compact_at: Cell<usize>,
     /// How each is taken back.
     pub undo: RefCell<BTreeMap<u64, Undo>>,

@@ -77,7 +77,7 @@ pub struct Files {
     versions: HashMap<usize, Vec<usize>>,
     /// A patch's functions that stand for a file's: newest first to be asked.
     stands_for: BTreeMap<Origin, Origin>,
-    /// Functions that were replaced, and what runs in their places: old bodies may be in the middle of them still.
+    /// Functions that were replaced, and by what, which may have been replaced in its turn: old bodies may be in the middle of them still.
     outdated: BTreeMap<Origin, Origin>,
     /// Functions that are the same in several texts: their numbers in `classes`.
     alike: HashMap<Origin, usize>,
@@ -264,20 +264,15 @@ impl Files {
         }
     }
 
-    /// Notes that another function runs in the place of one, and of all that were in that place before. What was known of them is returned.
+    /// Notes that another function runs in the place of one. What was known of the two is returned.
     pub fn outdate(&mut self, was: Origin, now: Origin) -> Vec<(Origin, Option<Origin>)> {
-        let mut before: Vec<(Origin, Option<Origin>)> = self
-            .outdated
-            .iter()
-            .filter(|(_, place)| **place == was)
-            .map(|(old, place)| (*old, Some(*place)))
-            .collect();
-        before.push((was, self.outdated.get(&was).copied()));
-        before.retain(|(old, _)| *old != now);
-        for (old, _) in &before {
-            self.outdated.insert(*old, now);
+        if was == now {
+            return Vec::new();
         }
-        before
+        // It may have been outdated itself, and runs again.
+        let again = self.outdated.remove(&now).map(|place| (now, Some(place)));
+        let before = (was, self.outdated.insert(was, now));
+        again.into_iter().chain([before]).collect()
     }
 
     /// Takes [`Files::outdate`] back.
@@ -290,13 +285,20 @@ impl Files {
         }
     }
 
-    /// Functions that were in a function's place before.
+    /// Functions that were in a function's place before, however long ago.
     pub fn outdated_by(&self, now: Origin) -> Vec<Origin> {
-        self.outdated
-            .iter()
-            .filter(|(_, place)| **place == now)
-            .map(|(old, _)| *old)
-            .collect()
+        let mut before: HashMap<Origin, Vec<Origin>> = HashMap::new();
+        for (old, place) in &self.outdated {
+            before.entry(*place).or_default().push(*old);
+        }
+        let mut found = Vec::new();
+        let mut open = vec![now];
+        while let Some(place) = open.pop() {
+            let older = before.remove(&place).unwrap_or_default();
+            open.extend(&older);
+            found.extend(older);
+        }
+        found
     }
 
     /// Notes what a function stands for again.

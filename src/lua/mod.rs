@@ -31,6 +31,8 @@ pub mod outgoing;
 pub mod overdue;
 pub mod parent;
 pub mod plans;
+#[cfg(any(test, fuzzing))]
+pub mod probe;
 pub mod restart;
 pub mod scheduler;
 pub mod service;

@@ -3,4 +3,3 @@
 mod bytecode;
 mod revision;
 mod syntax;
-mod unpack;

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["app", "cli", "client", "config", "failpoint", "log", "project"],
     ),
     ("failpoint", &[]),
+    ("fuzz", &["config", "control", "hotfix", "lua", "patch", "plain"]),
     ("lib", &[]),
     ("cli", &["config", "control"]),
     ("config", &[]),

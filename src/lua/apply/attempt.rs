@@ -285,7 +285,7 @@ unsafe fn tell_lines(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     lines::move_lines(l, work.context, &moves)
 }
 
-/// Lets go of what only older saves need.
+/// Lets go of what nobody needs any more.
 pub unsafe fn compact(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     compact::compact(l, work.context);
     Ok(())

@@ -1,5 +1,6 @@
-//! Saves go on all day: what only the older of them need is let go, so that a service does not grow with every save. The last ones can
-//! be taken back; of the others that stays of which something lives.
+//! Patches and saves go on for as long as the node runs: what nobody needs any more is let go, so that a service does not grow with each of
+//! them. A patch can be taken back while it is live, of the saves the last ones; of what was taken back, failed or is an older save that stays
+//! of which something lives.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
@@ -19,10 +20,10 @@ use crate::lua::values::{self, Slot};
 
 /// How many saves can be taken back.
 pub const BACK: usize = 20;
-/// How many more there may be before the older ones are let go.
+/// How many more there may be, and how many texts that may not be needed, before it is looked what can be let go.
 const SLACK: usize = 12;
 
-/// Lets go of what older saves need alone, if there are many.
+/// Lets go of what is not needed, if that may be much.
 ///
 /// # Safety
 /// `l` is the main thread inside a protected call; the collector is stopped.
@@ -32,14 +33,14 @@ pub unsafe fn compact(l: *mut lua_State, context: &Context) {
         let saved = undo.values().filter(|undo| undo.patch.is_saved());
         saved.map(|undo| undo.patch.id).collect()
     };
-    let past = context.files.borrow().past_versions().len();
-    if saves.len() < BACK + SLACK && past < context.applied.compact_at.get().max(BACK + SLACK) {
+    let count = past(context).len();
+    if saves.len() < BACK + SLACK && count < context.applied.compact_at.get().max(BACK + SLACK) {
         return;
     }
     if saves.len() >= BACK + SLACK {
         settle(l, context, &saves[..saves.len() - BACK]);
     }
-    let mut texts = context.files.borrow().past_versions();
+    let mut texts = past(context);
     let before = texts.len();
     needed(context, |text| {
         texts.remove(&text);
@@ -70,6 +71,12 @@ pub unsafe fn compact(l: *mut lua_State, context: &Context) {
         .variables
         .borrow_mut()
         .retain(|version, _| !texts.contains(version));
+}
+
+/// Texts that may not be needed.
+fn past(context: &Context) -> FxHashSet<usize> {
+    let undo = context.applied.undo.borrow();
+    context.files.borrow().past(|patch| undo.contains_key(&patch))
 }
 
 /// These saves cannot be taken back any more.

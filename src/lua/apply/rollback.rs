@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use mlua::ffi::{self, lua_State};
 
-use super::compact::BACK;
+use super::compact::{BACK, compact};
 use super::exchange::{Exchange, Tables, Written, scope};
 use super::joins::Maker;
 use super::slots::push_literal;
@@ -69,6 +69,13 @@ pub fn roll_back(context: &Context, order: &Rollback) -> InstanceReport {
             };
         } else {
             report.status = Status::Applied;
+            let compacted = protected(context, &mut |l| {
+                compact(l, context);
+                Ok(())
+            });
+            if let Err(why) = compacted {
+                tracing::debug!("texts of the past are kept: {why}");
+            }
         }
         idle.end(context);
     }

@@ -1,4 +1,4 @@
-//! Forgetting texts of which nothing lives any more: versions of a file that was saved many times.
+//! Forgetting texts of which nothing lives any more: old versions of files, and patches that failed or were taken back.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
@@ -13,15 +13,17 @@ use crate::lua::layout::Proto;
 use crate::lua::values::{self, Slot};
 
 impl Files {
-    /// The newer versions of files, and what was run for them, but for those that run now: which of them are needed is for others to say.
-    pub fn past_versions(&self) -> FxHashSet<usize> {
+    /// The newer versions of files, and what was run for them, but for those that run now, and patches that are not live: which of them are
+    /// needed is for others to say.
+    pub fn past(&self, is_live: impl Fn(u64) -> bool) -> FxHashSet<usize> {
         let is_current = |number: &usize| self.versions.values().any(|versions| versions.last() == Some(number));
         let numbered = self.list.iter().enumerate();
         numbered
             .filter(|(number, file)| match file.kind {
                 Kind::Revision { .. } => !is_current(number),
                 Kind::Program { revision, .. } => !is_current(&revision),
-                Kind::Script { .. } | Kind::Patch { .. } | Kind::Forgotten => false,
+                Kind::Patch { patch } => !is_live(patch),
+                Kind::Script { .. } | Kind::Forgotten => false,
             })
             .map(|(number, _)| number)
             .collect()
@@ -49,7 +51,7 @@ impl Files {
         self.origins.retain(|_, origin| !is_gone(origin));
         self.made.retain(|origin, _| !is_gone(origin));
         self.stands_for.retain(|new, old| !is_gone(new) && !is_gone(old));
-        self.outdated.retain(|old, now| !is_gone(old) && !is_gone(now));
+        self.forget_outdated(is_gone);
         self.alike.clear();
         for mut class in std::mem::take(&mut self.classes) {
             class.retain(|origin| !is_gone(origin));
@@ -62,6 +64,21 @@ impl Files {
         }
         for versions in self.versions.values_mut() {
             versions.retain(|version| !texts.contains(version));
+        }
+    }
+
+    /// What has replaced a function that is gone, has replaced those before it.
+    fn forget_outdated(&mut self, is_gone: impl Fn(&Origin) -> bool) {
+        let all = std::mem::take(&mut self.outdated);
+        for (old, mut now) in all.iter().filter(|(old, _)| !is_gone(old)) {
+            while is_gone(now)
+                && let Some(next) = all.get(now)
+            {
+                now = next;
+            }
+            if !is_gone(now) {
+                self.outdated.insert(*old, *now);
+            }
         }
     }
 
