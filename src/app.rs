@@ -272,6 +272,7 @@ fn workshop(config: &Config) -> lua::host::Config {
         lualib: config.paths.lualib.clone(),
         preload: config.node.preload.clone(),
         env: config.env.clone(),
+        mailbox_limit: bytes(config.node.mailbox_limit),
         time_limit: config.hotfix.time_limit,
         in_flight_wait: config.hotfix.in_flight_wait,
         restart_limit: config.hotfix.restart_limit,

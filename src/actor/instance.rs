@@ -233,7 +233,7 @@ impl Instance {
                 self.mailbox.take_messages(batch);
             }
             let Some(message) = batch.pop_front() else { break };
-            self.mailbox.handled_one();
+            self.mailbox.handles(&message);
             handled += 1;
             next = actor.message(message);
         }

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -12,11 +12,18 @@ use crate::actor::message::Message;
 /// What the jobs' lane carries. The hall does not know what it is: sender and receiver agree on the type.
 pub type Job = Box<dyn Any + Send>;
 
+/// How many messages may wait before that is said; then twice as many, and so on, until it was empty.
+const OVERLOAD: usize = 1024;
+/// What memory is counted in, in bytes.
+const UNIT: usize = 16;
+/// One message more in [`Mailbox::waiting`], whose lower bits count units of memory.
+const ONE: u64 = 1 << 36;
+
 /// The two lanes of one instance. Any thread may post; only the instance's own turn takes.
 pub struct Mailbox {
     lanes: Mutex<Lanes>,
-    /// Messages that were posted and not yet handled, for `mqlen` and `list`.
-    waiting: AtomicUsize,
+    /// Messages that were posted and not yet handled: how many, and their memory. See [`ONE`].
+    waiting: AtomicU64,
     /// A look at the jobs' lane without its lock, between two messages.
     has_jobs: AtomicBool,
     open: AtomicBool,
@@ -25,6 +32,14 @@ pub struct Mailbox {
 struct Lanes {
     messages: VecDeque<Message>,
     jobs: VecDeque<Job>,
+    /// How many messages have to wait for that to be said.
+    overload: usize,
+}
+
+/// What one message counts.
+fn weight(message: &Message) -> u64 {
+    let bytes = size_of::<Message>() + message.data.len();
+    ONE + bytes.div_ceil(UNIT) as u64
 }
 
 impl Mailbox {
@@ -34,22 +49,31 @@ impl Mailbox {
             lanes: Mutex::new(Lanes {
                 messages: VecDeque::new(),
                 jobs: VecDeque::new(),
+                overload: OVERLOAD,
             }),
-            waiting: AtomicUsize::new(0),
+            waiting: AtomicU64::new(0),
             has_jobs: AtomicBool::new(false),
             open: AtomicBool::new(true),
         }
     }
 
-    /// Adds a message; gives it back if the mailbox is closed.
-    pub fn post(&self, message: Message) -> Result<(), Message> {
+    /// Adds a message; gives it back if the mailbox is closed. How many wait now, if these are so many that it should be said.
+    pub fn post(&self, message: Message) -> Result<Option<usize>, Message> {
         let mut lanes = self.lanes.lock();
         if !self.is_open() {
             return Err(message);
         }
+        let weight = weight(&message);
         lanes.messages.push_back(message);
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        let before = count(self.waiting.fetch_add(weight, Ordering::Relaxed));
+        if before == 0 {
+            lanes.overload = OVERLOAD;
+        }
+        if before < lanes.overload {
+            return Ok(None);
+        }
+        lanes.overload *= 2;
+        Ok(Some(before + 1))
     }
 
     /// Adds a job; gives it back if the mailbox is closed.
@@ -87,14 +111,20 @@ impl Mailbox {
         job
     }
 
-    /// Says that one message that was taken is being handled now.
-    pub fn handled_one(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    /// Says that a message that was taken is being handled now.
+    pub fn handles(&self, message: &Message) {
+        self.waiting.fetch_sub(weight(message), Ordering::Relaxed);
     }
 
     /// How many messages wait.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        count(self.waiting.load(Ordering::Relaxed))
+    }
+
+    /// How much memory the waiting messages take, in bytes.
+    pub fn memory(&self) -> usize {
+        let units = self.waiting.load(Ordering::Relaxed) % ONE;
+        usize::try_from(units).unwrap_or(usize::MAX).saturating_mul(UNIT)
     }
 
     /// Whether messages or jobs wait in the lanes.
@@ -114,6 +144,10 @@ impl Mailbox {
         let _lanes = self.lanes.lock();
         self.open.swap(false, Ordering::AcqRel)
     }
+}
+
+fn count(waiting: u64) -> usize {
+    (waiting / ONE) as usize
 }
 
 impl Default for Mailbox {

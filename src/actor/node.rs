@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
+use tracing::error;
 
 use crate::actor::address::Handle;
 use crate::actor::instance::{Actor, Identity, Instance};
@@ -176,7 +177,12 @@ impl Node {
 
     /// Posts a message to a known instance; gives it back if that has ended.
     pub fn post(&self, instance: &Arc<Instance>, message: Message) -> Result<(), Message> {
-        instance.mailbox.post(message)?;
+        if let Some(length) = instance.mailbox.post(message)? {
+            error!(
+                handle = instance.identity.handle.0,
+                "error: May overload, message queue length = {length}"
+            );
+        }
         if instance.wake() {
             self.queue.push(instance.clone());
         }

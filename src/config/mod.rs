@@ -53,6 +53,8 @@ pub struct Node {
     pub profile: Profile,
     /// A Lua file that runs in every service before its script, as spelled: open it through [`Config::resolve`].
     pub preload: Option<PathBuf>,
+    /// How much memory the messages that wait for one service may take, in bytes.
+    pub mailbox_limit: u64,
     /// The absolute directory of history database, lock, control socket and archived patches.
     pub state: PathBuf,
 }
@@ -171,6 +173,7 @@ impl Config {
                 threads: 0,
                 profile: Profile::Development,
                 preload: None,
+                mailbox_limit: 1024 * 1024 * 1024,
                 state: base.join("archive"),
             },
             paths: Paths {

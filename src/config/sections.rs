@@ -58,6 +58,7 @@ fn node(document: &mut Document<'_>, config: &mut Config) {
     ];
     section.take("profile", &mut node.profile, value::one_of(&profiles));
     section.take("preload", &mut node.preload, value::optional_path);
+    section.take("mailbox_limit", &mut node.mailbox_limit, value::size(u64::MAX));
     section.take("state", &mut node.state, |found| {
         value::name(found).map(|spelled| config.base.join(spelled))
     });

@@ -30,6 +30,8 @@ pub struct Config {
     pub preload: Option<PathBuf>,
     /// Values of `skynet.getenv` at the start.
     pub env: BTreeMap<String, String>,
+    /// How much memory the messages that wait for one instance may take, in bytes.
+    pub mailbox_limit: usize,
     /// How long a patch's own code may run in one instance.
     pub time_limit: Duration,
     /// How long a patch may wait for a suspended old body that it would break.

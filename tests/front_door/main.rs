@@ -17,6 +17,7 @@ mod freeze;
 mod harness;
 mod inject;
 mod list;
+mod load;
 mod lua_tests;
 mod patch_apply;
 mod patch_failure;

@@ -16,7 +16,7 @@ use crate::lua::api::wait::{check_can_wait, register_wait};
 use crate::lua::codec;
 use crate::lua::context::{self, Context, Request};
 use crate::lua::functions::lua_functions;
-use crate::lua::outgoing::post;
+use crate::lua::outgoing::{Undelivered, post};
 use crate::lua::values;
 
 /// Where a message is to go.
@@ -81,16 +81,22 @@ unsafe fn message_kind(l: *mut lua_State, context: &Context, index: c_int) -> u8
     }
 }
 
-/// Sends to any destination. A patch cannot park messages: what is withheld needs a receiver.
-fn post_to(context: &Context, to: &Destination<'_>, message: Message) -> bool {
+/// Sends to any destination; false if nobody lives there. Raises if there is no room. A patch cannot park messages: what is withheld needs a
+/// receiver.
+unsafe fn post_to(l: *mut lua_State, context: &Context, to: &Destination<'_>, message: Message) -> bool {
     match to {
-        Destination::Instance(handle) => post(context, *handle, message),
+        Destination::Instance(handle) => match post(context, *handle, message) {
+            Ok(()) => true,
+            Err(Undelivered::Nobody) => false,
+            Err(full @ Undelivered::Full { .. }) => context.raise(l, format_args!("{full}")),
+        },
         Destination::Name(name) => !context.on_trial() && context.host.node.send_to_name(name, message).is_ok(),
         Destination::Nobody => false,
     }
 }
 
-/// Posts a request whose payload is `data` and registers this coroutine for the answer; false if nobody lives there.
+/// Posts a request whose payload is `data` and registers this coroutine for the answer; false if nobody lives there. Raises if there is no
+/// room.
 unsafe fn ask(l: *mut lua_State, context: &Context, to: &Destination<'_>, kind: u8, data: Box<[u8]>) -> bool {
     let session = context.next_session();
     let message = Message {
@@ -99,7 +105,7 @@ unsafe fn ask(l: *mut lua_State, context: &Context, to: &Destination<'_>, kind: 
         kind,
         data,
     };
-    if !post_to(context, to, message) {
+    if !post_to(l, context, to, message) {
         return false;
     }
     register_wait(l, session);
@@ -122,6 +128,7 @@ fn reply(context: &Context, source: Option<Handle>, session: u32, kind: u8, data
             data,
         },
     )
+    .is_ok()
 }
 
 /// The request of the running coroutine, which is answered herewith; raises if there is none (any more).
@@ -167,7 +174,7 @@ lua_functions! {
         let start = codec::pack(l, context, 3);
         let data = codec::take(context, start);
         let message = Message { source: Some(context.handle()), session: 0, kind, data };
-        let sent = post_to(context, &to, message);
+        let sent = post_to(l, context, &to, message);
         sent_or_nothing(l, sent)
     }
 
@@ -177,7 +184,7 @@ lua_functions! {
         let kind = message_kind(l, context, 2);
         let data = take_payload(l, context, 3);
         let message = Message { source: Some(context.handle()), session: 0, kind, data };
-        let sent = post_to(context, &to, message);
+        let sent = post_to(l, context, &to, message);
         sent_or_nothing(l, sent)
     }
 
@@ -197,7 +204,7 @@ lua_functions! {
         };
         let data = take_payload(l, context, 5);
         let message = Message { source, session, kind, data };
-        if !post_to(context, &to, message) {
+        if !post_to(l, context, &to, message) {
             return 0;
         }
         ffi::lua_pushinteger(l, i64::from(session));
