@@ -140,7 +140,7 @@ impl Ground {
         let own = env::current_exe().expect("this test binary");
         let played = in_namespaces()
             .arg(own)
-            .args(["--exact", name, "--nocapture"])
+            .args(["--exact", name, "--nocapture", "--include-ignored"])
             .env(GROUND, self.to_string())
             .output()
             .expect("the child starts");
