@@ -14,6 +14,7 @@ mod dev;
 mod docs;
 mod faults;
 mod freeze;
+mod ground;
 mod harness;
 mod inject;
 mod list;

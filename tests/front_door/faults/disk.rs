@@ -2,70 +2,26 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::{check_books, left, names, seen, trace};
+use crate::ground::{Mount, with_mounts};
 use crate::harness::svc::running;
 use crate::harness::{Mark, Node, Project};
 
-/// Runs what follows in a mount namespace of its own, after `script`.
-const NAMESPACE: [&str; 6] = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"];
-
-/// Why nothing can be mounted here, if that is so.
-fn no_mounts() -> Option<String> {
-    let [unshare, arguments @ ..] = NAMESPACE;
-    let tried = Command::new(unshare)
-        .args(arguments)
-        .arg("mount -t tmpfs none /mnt")
-        .stdin(Stdio::null())
-        .output();
-    match tried {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Some(format!("unshare: {error}")),
-    }
-}
-
-/// Whether a test needs what cannot be had here; that is said.
-fn is_skipped(test: &str) -> bool {
-    let why = no_mounts();
-    if let Some(why) = &why {
-        // The test harness withholds what is printed by a test that passes.
-        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: nothing can be mounted: {why}");
-    }
-    why.is_some()
-}
-
-/// Runs what follows with a file system of one MiB of its own as its archive.
-fn mounted(options: &str) -> Vec<String> {
-    let script = format!("mount -t tmpfs -o size=1m,mode=700,{options} none archive && exec \"$0\" \"$@\"");
-    NAMESPACE.map(str::to_owned).into_iter().chain([script]).collect()
-}
-
-/// A node with such an archive; `None` where that cannot be had.
-fn on_a_small_disk(test: &str) -> Option<(Project, Node)> {
-    if is_skipped(test) {
-        return None;
-    }
-    let project = Project::with_svc();
+/// A project whose archive is a file system of one MiB, as long as that is mounted.
+fn on_a_small_disk(base: &Path, options: &str) -> (Project, Mount) {
+    let project = Project::with_svc_in(base);
     fs::create_dir(project.path("archive")).expect("the archive");
-    let mut node = project.start_by(&mounted("rw"));
-    node.wait_line("ready");
-    Some((project, node))
+    let options = format!("size=1m,mode=700,{options}");
+    let mount = Mount::new(project.path("archive"), &["-t", "tmpfs", "-o", &options, "tmpfs"]);
+    (project, mount)
 }
 
-/// The archive as the node sees it.
-fn inside(project: &Project, node: &Node, path: &str) -> PathBuf {
-    let inside = project.path("archive").join(path);
-    PathBuf::from(format!("/proc/{}/root{}", node.pid(), inside.display()))
-}
-
-fn fill(project: &Project, node: &Node) -> PathBuf {
-    let filler = inside(project, node, "filler");
+fn fill(project: &Project) -> PathBuf {
+    let filler = project.path("archive/filler");
     let mut file = fs::File::create(&filler).expect("a file");
     for size in [4096, 1] {
         while file.write_all(&vec![0; size]).is_ok() {}
@@ -75,72 +31,69 @@ fn fill(project: &Project, node: &Node) -> PathBuf {
 
 #[test]
 fn on_a_full_disk_a_patch_is_applied_and_archived_once_there_is_room() {
-    let Some((project, mut node)) =
-        on_a_small_disk("on_a_full_disk_a_patch_is_applied_and_archived_once_there_is_room")
-    else {
-        return;
-    };
-    let filler = fill(&project, &node);
-    project.drop_file("svc", "x.lua", trace("one"));
-    node.wait_line("hotfix/svc/x.lua is applied, but not archived yet: ");
-    assert_eq!(seen(&node), "one");
-    let said = node.wait_line("cannot append to the journal");
-    assert!(said.contains("No space left on device"), "{said}");
-    fs::remove_file(filler).expect("room");
-    node.wait_line("hotfix/svc/x.lua is archived now");
-    node.wait_line("what could not be written down is written now");
-    assert_eq!(left(&project), [""; 0]);
-    assert_eq!(seen(&node), "one");
-    let journal = fs::read_to_string(inside(&project, &node, "journal.jsonl")).expect("the journal");
-    assert_eq!(journal.lines().count(), 1, "{journal}");
-    let archived = fs::read_dir(inside(&project, &node, "svc"))
-        .expect("the archive")
-        .count();
-    assert_eq!(archived, 2, "the patch and its diff");
+    with_mounts(|base| {
+        let (project, _mount) = on_a_small_disk(base, "rw");
+        let mut node = project.start();
+        node.wait_line("ready");
+        let filler = fill(&project);
+        project.drop_file("svc", "x.lua", trace("one"));
+        node.wait_line("hotfix/svc/x.lua is applied, but not archived yet: ");
+        assert_eq!(seen(&node), "one");
+        let said = node.wait_line("cannot append to the journal");
+        assert!(said.contains("No space left on device"), "{said}");
+        fs::remove_file(filler).expect("room");
+        node.wait_line("hotfix/svc/x.lua is archived now");
+        node.wait_line("what could not be written down is written now");
+        assert_eq!(left(&project), [""; 0]);
+        assert_eq!(seen(&node), "one");
+        let journal = fs::read_to_string(project.path("archive/journal.jsonl")).expect("the journal");
+        assert_eq!(journal.lines().count(), 1, "{journal}");
+        let archived = fs::read_dir(project.path("archive/svc")).expect("the archive").count();
+        assert_eq!(archived, 2, "the patch and its diff");
+    });
 }
 
 #[test]
 fn what_does_not_fit_waits_until_there_is_room_and_is_said_once() {
-    let Some((project, mut node)) = on_a_small_disk("what_does_not_fit_waits_until_there_is_room_and_is_said_once")
-    else {
-        return;
-    };
-    let filler = fill(&project, &node);
-    let large = format!("-- {}\n{}", "x".repeat(600_000), trace("one"));
-    project.drop_file("svc", "x.lua", large);
-    let said = node.wait_line("hotfix/svc/x.lua is not applied: ");
-    assert!(
-        said.contains("disk is full: make room on its disk; it is tried again every 5 s"),
-        "{said}"
-    );
-    assert_eq!(seen(&node), "");
-    // A smaller patch is not kept out by it.
-    project.drop_file("svc", "y.lua", trace("two"));
-    node.wait_summary(Mark::START, "svc/y.lua");
-    assert_eq!(seen(&node), "two");
-    node.stays_quiet(node.mark(), "is not applied");
-    fs::remove_file(filler).expect("room");
-    // It does not fit together with its archived copy, so there is no more room than this.
-    node.wait_summary(Mark::START, "svc/x.lua");
-    assert_eq!(seen(&node), "two one");
-    assert_eq!(node.count(|line| line.contains("is not applied")), 1);
+    with_mounts(|base| {
+        let (project, _mount) = on_a_small_disk(base, "rw");
+        let mut node = project.start();
+        node.wait_line("ready");
+        let filler = fill(&project);
+        let large = format!("-- {}\n{}", "x".repeat(600_000), trace("one"));
+        project.drop_file("svc", "x.lua", large);
+        let said = node.wait_line("hotfix/svc/x.lua is not applied: ");
+        assert!(
+            said.contains("disk is full: make room on its disk; it is tried again every 5 s"),
+            "{said}"
+        );
+        assert_eq!(seen(&node), "");
+        // A smaller patch is not kept out by it.
+        project.drop_file("svc", "y.lua", trace("two"));
+        node.wait_summary(Mark::START, "svc/y.lua");
+        assert_eq!(seen(&node), "two");
+        node.stays_quiet(node.mark(), "is not applied");
+        fs::remove_file(filler).expect("room");
+        // It does not fit together with its archived copy, so there is no more room than this.
+        node.wait_summary(Mark::START, "svc/x.lua");
+        assert_eq!(seen(&node), "two one");
+        assert_eq!(node.count(|line| line.contains("is not applied")), 1);
+    });
 }
 
 #[test]
 fn a_node_that_cannot_write_its_state_does_not_start_and_says_why() {
-    if is_skipped("a_node_that_cannot_write_its_state_does_not_start_and_says_why") {
-        return;
-    }
-    let project = Project::with_svc();
-    fs::create_dir(project.path("archive")).expect("the archive");
-    let mut node = Node::spawn_by(&mounted("ro"), &project.path("."), &["run"]);
-    let said = node.wait_line("cannot use the state directory");
-    assert!(said.contains("Read-only file system"), "{said}");
-    assert!(
-        said.contains("check `state` under [node] and its permissions"),
-        "{said}"
-    );
-    assert_eq!(node.wait_exit(), 1);
+    with_mounts(|base| {
+        let (project, _mount) = on_a_small_disk(base, "ro");
+        let mut node = project.spawn(&["run"]);
+        let said = node.wait_line("cannot use the state directory");
+        assert!(said.contains("Read-only file system"), "{said}");
+        assert!(
+            said.contains("check `state` under [node] and its permissions"),
+            "{said}"
+        );
+        assert_eq!(node.wait_exit(), 1);
+    });
 }
 
 #[test]
@@ -158,30 +111,25 @@ fn something_in_the_archives_way_is_made_up_for() {
 
 #[test]
 fn the_archive_may_be_on_another_file_system() {
-    let elsewhere = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
-    let state = format!("{:?}", elsewhere.path().join("state").display().to_string());
-    let project = Project::with_svc().set("node", "state", &state);
-    let device = |path| fs::metadata(path).expect("a directory").dev();
-    if device(elsewhere.path()) == device(&project.path(".")) {
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED the_archive_may_be_on_another_file_system: /dev/shm is the same one"
-        );
-        return;
-    }
-    let mut node = project.start();
-    node.wait_line("ready");
-    for word in ["one", "two"] {
-        let mark = node.mark();
-        project.drop_file("svc", "x.lua", trace(word));
-        node.wait_summary(mark, "svc/x.lua");
-        node.wait_until("the letterbox to be empty", |_| left(&project).is_empty());
-    }
-    assert_eq!(seen(&node), "one two");
-    let archived = fs::read_dir(elsewhere.path().join("state/svc"))
-        .expect("the archive")
-        .count();
-    assert_eq!(archived, 4, "two patches with their diffs");
+    with_mounts(|base| {
+        let elsewhere = tempfile::tempdir_in(base).expect("a directory");
+        let _mount = Mount::new(&elsewhere, &["-t", "tmpfs", "tmpfs"]);
+        let state = format!("{:?}", elsewhere.path().join("state").display().to_string());
+        let project = Project::with_svc_in(base).set("node", "state", &state);
+        let mut node = project.start();
+        node.wait_line("ready");
+        for word in ["one", "two"] {
+            let mark = node.mark();
+            project.drop_file("svc", "x.lua", trace(word));
+            node.wait_summary(mark, "svc/x.lua");
+            node.wait_until("the letterbox to be empty", |_| left(&project).is_empty());
+        }
+        assert_eq!(seen(&node), "one two");
+        let archived = fs::read_dir(elsewhere.path().join("state/svc"))
+            .expect("the archive")
+            .count();
+        assert_eq!(archived, 4, "two patches with their diffs");
+    });
 }
 
 /// A patch that runs until the file `go` is there, so that something can happen meanwhile.

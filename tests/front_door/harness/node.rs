@@ -37,16 +37,14 @@ pub struct Node {
 impl Node {
     /// Starts the binary in `directory`.
     pub fn spawn(directory: &Path, arguments: &[&str]) -> Self {
-        Self::spawn_by::<&str>(&[], directory, arguments)
+        Self::spawn_by(&[], directory, arguments)
     }
 
     /// The same by way of a command that ends by executing what follows it: `env`, `setpriv`, …
-    pub fn spawn_by<S: AsRef<str>>(wrapper: &[S], directory: &Path, arguments: &[&str]) -> Self {
-        let wrapper = wrapper.iter().map(AsRef::as_ref);
-        let line: Vec<&str> = wrapper.chain([env!("CARGO_BIN_EXE_hotlua")]).collect();
+    pub fn spawn_by(wrapper: &[&str], directory: &Path, arguments: &[&str]) -> Self {
+        let line = [wrapper, &[env!("CARGO_BIN_EXE_hotlua")], arguments].concat();
         let mut child = Command::new(line[0])
             .args(&line[1..])
-            .args(arguments)
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

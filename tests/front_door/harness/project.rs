@@ -145,7 +145,7 @@ impl Project {
     }
 
     /// As [`Project::start`], by way of a command that ends by executing what follows it.
-    pub fn start_by<S: AsRef<str>>(&self, wrapper: &[S]) -> Node {
+    pub fn start_by(&self, wrapper: &[&str]) -> Node {
         let mut node = Node::spawn_by(wrapper, self.root.path(), &["run"]);
         node.wait_for_console();
         node

@@ -1,7 +1,7 @@
 //! The same bytes again, files that wait, files that were there before, and what is saved while something is under way.
 
-use super::ground::on_every_file_system;
 use super::stage::{End, Stage, note, project};
+use crate::ground::on_every_file_system;
 use crate::harness::Mark;
 use crate::harness::svc::SVC;
 

@@ -1,7 +1,7 @@
 //! Editors and tools that save in steps of their own, and leave things beside the file.
 
-use super::ground::{needs, on_every_file_system};
 use super::stage::{End, Stage, note};
+use crate::ground::{needs, on_every_file_system};
 use crate::harness::Mark;
 
 #[test]

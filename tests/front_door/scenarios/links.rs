@@ -1,7 +1,7 @@
 //! Symbolic links: of folders, of files, and whole trees that are exchanged by one.
 
-use super::ground::on_every_file_system;
 use super::stage::{A_SWEEP, End, Stage, project, see};
+use crate::ground::on_every_file_system;
 use crate::harness::Mark;
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::ground::{needs, on_every_file_system, skip};
 use super::stage::{A_SWEEP, End, Stage, note, project, see};
+use crate::ground::{needs, on_every_file_system, skip};
 use crate::harness::Mark;
 
 #[test]

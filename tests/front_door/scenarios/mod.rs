@@ -4,7 +4,6 @@
 mod again;
 mod editors;
 mod folders;
-mod ground;
 mod links;
 mod load;
 mod mounts;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::ground::{Mount, on_every_file_system, on_every_file_system_with_mounts};
 use super::stage::{End, Stage, note, project};
+use crate::ground::{Mount, on_every_file_system, on_every_file_system_with_mounts};
 use crate::harness::Mark;
 
 #[test]

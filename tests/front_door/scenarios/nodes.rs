@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::ground::on_every_file_system;
 use super::stage::{End, Stage, project};
+use crate::ground::on_every_file_system;
 use crate::harness::Mark;
 use crate::harness::svc::SVC;
 

@@ -4,8 +4,8 @@ use std::fs;
 
 use rustix::process::geteuid;
 
-use super::ground::{needs, on_every_file_system, skip};
 use super::stage::{End, Stage, project};
+use crate::ground::{needs, on_every_file_system, skip};
 use crate::harness::Mark;
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::ground::{needs, on_every_file_system, skip};
 use super::stage::{End, Stage, note};
+use crate::ground::{needs, on_every_file_system, skip};
 use crate::harness::Mark;
 
 #[test]

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ground::on_every_file_system;
 use super::stage::{End, Stage, note};
+use crate::ground::on_every_file_system;
 use crate::harness::Mark;
 
 /// How long these writers pause. What is there so far must not be taken for the patch.

@@ -46,16 +46,22 @@ pub fn needs(program: &str) {
 /// Plays a scenario on every file system at once, each time in an empty directory.
 #[track_caller]
 pub fn on_every_file_system<S: Fn(&Path) + Sync>(scenario: S) {
-    play(&scenario, Ground::is_mounted_for_it);
+    play(&scenario, &Ground::ALL, Ground::is_mounted_for_it);
 }
 
 /// The same for a scenario that mounts something itself.
 #[track_caller]
 pub fn on_every_file_system_with_mounts<S: Fn(&Path) + Sync>(scenario: S) {
-    play(&scenario, |_| true);
+    play(&scenario, &Ground::ALL, |_| true);
 }
 
-fn play<S: Fn(&Path) + Sync>(scenario: &S, by_child: fn(Ground) -> bool) {
+/// Plays a scenario that mounts something itself, in an empty temporary directory.
+#[track_caller]
+pub fn with_mounts<S: Fn(&Path) + Sync>(scenario: S) {
+    play(&scenario, &[Ground::Temporary], |_| true);
+}
+
+fn play<S: Fn(&Path) + Sync>(scenario: &S, grounds: &[Ground], by_child: fn(Ground) -> bool) {
     // A closure in the test function: it is called after it, without the crate's name and its own.
     let path = type_name::<S>().trim_end_matches("::{{closure}}");
     let (_, name) = path.split_once("::").expect("a path with the crate's name");
@@ -64,7 +70,7 @@ fn play<S: Fn(&Path) + Sync>(scenario: &S, by_child: fn(Ground) -> bool) {
         return ground.expect("a ground").play_inside(name, scenario);
     }
     let failed: Vec<String> = thread::scope(|scope| {
-        let plays = Ground::ALL.map(|ground| {
+        let plays = grounds.iter().map(|&ground| {
             let thread = thread::Builder::new().name(format!("{name} on {ground}"));
             let played = thread.spawn_scoped(scope, move || match by_child(ground) {
                 true => ground.play_by_child(name),
@@ -72,6 +78,7 @@ fn play<S: Fn(&Path) + Sync>(scenario: &S, by_child: fn(Ground) -> bool) {
             });
             (ground, played.expect("a thread"))
         });
+        let plays: Vec<_> = plays.collect();
         let failed = plays.into_iter().filter_map(|(ground, played)| {
             let failure = played.join().err()?;
             has_failed(name, ground, &*failure).then(|| ground.to_string())
