@@ -44,7 +44,7 @@ fn the_shipped_file_shows_the_defaults() {
     let keys = keys.iter().filter(|line| !line.starts_with('#'));
     let uncommented: Vec<_> = keys.clone().filter(|line| !line.contains(" # ")).collect();
     assert_eq!(uncommented, Vec::<&&str>::new());
-    assert_eq!(keys.count(), 22);
+    assert_eq!(keys.count(), 23);
 }
 
 #[test]
@@ -61,6 +61,7 @@ fn every_key_is_read() {
         [node]
         start = "boot 1 2"
         threads = 0x10
+        mailbox_limit = "2 GB"
         profile = "production"
         preload = "preload.lua"
         state = "var"
@@ -101,6 +102,7 @@ fn every_key_is_read() {
     assert_eq!(config.hotfix.max_size, 2560);
     assert_eq!(config.hotfix.in_flight_wait, Duration::ZERO);
     assert_eq!(config.hotfix.restart_limit, Duration::from_secs(120));
+    assert_eq!(config.node.mailbox_limit, 2_000_000_000);
     assert_eq!(config.hotfix.snapshot_limit, 1_000_000_000);
     assert_eq!(config.hotfix.time_limit, Duration::from_secs(90));
     assert_eq!(config.hotfix.memory_limit, 1000);
