@@ -5,6 +5,7 @@ mod guard;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,30 +55,30 @@ const ASYNC_THREADS: usize = 2;
 /// Any port of this machine, for itself alone.
 const ANYWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
-/// Runs a node until it is told to stop; the exit code.
+/// Runs a node until it is told to stop; the exit code. `file` is where the config came from.
 ///
 /// # Errors
 /// Why it could not start, as a sentence.
-pub fn run(config: Config, options: &Run, printer: Printer) -> Result<u8, String> {
+pub fn run(file: &Path, config: Config, options: &Run, printer: Printer) -> Result<u8, String> {
     watch::ignore_lease_signal();
     let async_threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(ASYNC_THREADS)
         .enable_all()
         .build()
         .map_err(no_threads)?;
-    async_threads.block_on(serve(config, options, printer))
+    async_threads.block_on(serve(file, config, options, printer))
 }
 
 fn no_threads(error: std::io::Error) -> String {
     format!("cannot start threads: {error}")
 }
 
-async fn serve(config: Config, options: &Run, printer: Printer) -> Result<u8, String> {
+async fn serve(file: &Path, config: Config, options: &Run, printer: Printer) -> Result<u8, String> {
     if let Some(why) = dev::refusal(&config).filter(|_| options.dev) {
         error!("{why}");
         return Ok(USAGE);
     }
-    guard::check(&config)?;
+    guard::check(file, &config)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(no_threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_threads)?;
     let node = Node::new().map_err(no_threads)?;

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     failpoint::arm();
     let command = cli::parse();
     match command.action {
-        Action::Run(options) => configured(&command.config, |config| run(config, &options)),
+        Action::Run(options) => configured(&command.config, |config| run(&command.config, config, &options)),
         Action::Ask(ask) => configured(&command.config, |config| client::run(&config, &ask).into()),
         Action::New(new) => made(project::make(&new.folder)),
         Action::Completions(wanted) => written(pages::completions(
@@ -40,9 +40,9 @@ fn configured(file: &Path, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
     }
 }
 
-fn run(config: Config, options: &Run) -> ExitCode {
+fn run(file: &Path, config: Config, options: &Run) -> ExitCode {
     let (_guard, printer) = log::init(&config.log);
-    match app::run(config, options, printer) {
+    match app::run(file, config, options, printer) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             tracing::error!("{error}");

@@ -14,12 +14,15 @@ use crate::trust::{self, OPEN, REMEDY};
 /// How many places are named.
 const NAMED: usize = 5;
 
-/// Looks at every folder that decides what runs; where everybody may write, people are told.
+/// Looks at everything that decides what runs, `file` being the config file; where everybody may write, people are told.
 ///
 /// # Errors
 /// The same, in production.
-pub fn check(config: &Config) -> Result<(), String> {
-    let open: Vec<PathBuf> = places(config).into_iter().filter(|path| trust::is_open(path)).collect();
+pub fn check(file: &Path, config: &Config) -> Result<(), String> {
+    let open: Vec<PathBuf> = places(file, config)
+        .into_iter()
+        .filter(|path| trust::is_open(path))
+        .collect();
     if open.is_empty() {
         return Ok(());
     }
@@ -33,14 +36,32 @@ pub fn check(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// The project's own directory, the state (patches in it are applied again), sources, the letterbox and the folders in it.
-fn places(config: &Config) -> BTreeSet<PathBuf> {
+/// The config file and its directory, the state (patches in it are applied again), sources, the letterbox and the folders in it.
+fn places(file: &Path, config: &Config) -> BTreeSet<PathBuf> {
     let mut places = BTreeSet::from([
+        file.to_owned(),
         config.base.clone(),
         config.node.state.clone(),
         config.hotfix.dir.clone(),
     ]);
-    places.extend(source_roots(config).into_iter().map(|root| root.path));
+    places.extend(config.node.preload.iter().map(|preload| config.resolve(preload)));
+    let mut open: Vec<PathBuf> = source_roots(config).into_iter().map(|root| root.path).collect();
+    // Whoever has sources everywhere has to look after everything.
+    open.retain(|root| root != Path::new("/"));
+    while let Some(folder) = open.pop() {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| !is_hidden(&entry.file_name())) {
+            match entry.file_type() {
+                // Links are not gone after: they may lead in circles.
+                Ok(kind) if kind.is_dir() && !places.contains(&entry.path()) => open.push(entry.path()),
+                Ok(kind) if kind.is_file() && entry.path().extension().is_some_and(|it| it == "lua") => {
+                    places.insert(entry.path());
+                }
+                _ => {}
+            }
+        }
+        places.insert(folder);
+    }
     // What cannot be listed now is refused when it is looked at.
     let folders = fs::read_dir(&config.hotfix.dir).into_iter().flatten().flatten();
     let is_service = |path: &PathBuf| path.is_dir() && path.file_name().is_some_and(|name| !is_hidden(name));

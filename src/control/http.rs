@@ -36,21 +36,24 @@ pub fn rejection(status: u16, why: impl Into<String>) -> Rejection {
 }
 
 impl Head {
-    /// Reads the first line of a request, as `POST / HTTP/1.1`; `None` for any other line.
+    /// Reads the first line of a request, as `POST / HTTP/1.1`; `None` for any other line. Whatever says that it is HTTP is a request, be it a
+    /// bad one: a web page may choose the method as it likes, and what follows must never be read as commands.
     pub fn begin(line: &str) -> Option<Head> {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words[..] {
-            [method, target, version]
-                if version.starts_with("HTTP/") && method.bytes().all(|byte| byte.is_ascii_uppercase()) =>
-            {
-                Some(Head {
-                    method: method.to_owned(),
-                    target: target.to_owned(),
-                    headers: Vec::new(),
-                })
-            }
-            _ => None,
+        let (rest, version) = line.trim_end().rsplit_once(char::is_whitespace)?;
+        let number = version
+            .get(..5)
+            .filter(|name| name.eq_ignore_ascii_case("HTTP/"))?
+            .len();
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if !is_number(&version[number..]) {
+            return None;
         }
+        let (method, target) = rest.trim().split_once(char::is_whitespace).unwrap_or((rest.trim(), ""));
+        Some(Head {
+            method: method.to_owned(),
+            target: target.trim_start().to_owned(),
+            headers: Vec::new(),
+        })
     }
 
     /// Takes a header line.

@@ -39,12 +39,17 @@ impl Office {
     /// # Errors
     /// When the history cannot be written: it must not be done.
     pub(super) fn announce(&self, event: &Event) -> Result<(), HistoryError> {
-        self.books(|books| {
-            books.catch_up()?;
-            books.history.event(event)?;
-            books.write_journal();
-            Ok(())
-        })
+        let (written, is_behind) = self.books(|books| {
+            let written = books.catch_up().and_then(|()| books.history.event(event));
+            if written.is_ok() {
+                books.write_journal();
+            }
+            (written, books.is_behind())
+        });
+        if is_behind {
+            self.trouble.notify_one();
+        }
+        written
     }
 
     /// Writes down what the node itself did with a patch.

@@ -26,8 +26,12 @@ use crate::patch::outcome::{InstanceReport, Status};
 use crate::patch::report::{Deed, Delivery};
 use crate::plain;
 
-/// A patch, and the answers to it that were not waited for.
-type Late = (Arc<Patch>, UnboundedReceiver<InstanceReport>);
+/// A patch, the answers to it that were not waited for, and the instances that owe them.
+struct Late {
+    patch: Arc<Patch>,
+    reports: UnboundedReceiver<InstanceReport>,
+    owed: HashSet<u32>,
+}
 
 /// A patch that was carried to the instances.
 pub(super) struct Carried {
@@ -91,18 +95,19 @@ impl Office {
     /// Waits for what is late, and files the patch.
     pub(super) fn conclude(self: &Arc<Self>, carried: Carried, status: Status, parcel: Parcel) {
         match carried.late {
-            Some((patch, late)) if status == Status::TimedOut => {
+            Some(late) if status == Status::TimedOut => {
                 let undecided = Undecided {
-                    patch,
+                    patch: late.patch,
                     parcel,
                     previous: carried.previous,
                     began: carried.began,
+                    owed: late.owed,
                 };
-                self.decide_late(undecided, late);
+                self.decide_late(undecided, late.reports);
             }
             late => {
-                if let Some((patch, late)) = late {
-                    self.await_late(&patch, late);
+                if let Some(late) = late {
+                    self.await_late(&late.patch, late.reports);
                 }
                 self.file_if_handled(carried.id, status, parcel);
             }
@@ -171,7 +176,11 @@ impl Office {
         if stands {
             self.settle(&patch, &answers.reports);
         }
-        let late = (!answers.lost.is_empty()).then_some((patch, answers.late));
+        let late = (!answers.lost.is_empty()).then_some(Late {
+            patch,
+            reports: answers.late,
+            owed: answers.lost,
+        });
         (answers.reports, late)
     }
 

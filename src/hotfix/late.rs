@@ -1,5 +1,6 @@
 //! Answers that come after a patch was told as not reached: they are logged, and where they are the first, they are its verdict.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub(super) struct Undecided {
     pub previous: Option<Vec<u8>>,
     /// When it was sent.
     pub began: Instant,
+    /// Who owes an answer.
+    pub owed: HashSet<u32>,
 }
 
 impl Office {
@@ -58,18 +61,33 @@ impl Office {
         }
     }
 
+    /// Whoever has started while a patch stood nowhere gets it now.
+    async fn bring_to_newcomers(self: &Arc<Self>, patch: &Arc<Patch>, parcel: &Parcel, owed: &HashSet<u32>) {
+        let mut newcomers = self.node.registry().of_service(&parcel.service);
+        newcomers.retain(|instance| !owed.contains(&instance.identity.handle.0));
+        let answers = self.apply(patch, &newcomers, &HashSet::new(), &parcel.by).await;
+        if !answers.lost.is_empty() {
+            self.await_late(patch, answers.late);
+        }
+        for report in answers.reports {
+            self.tell_caught_up(patch, report);
+        }
+    }
+
     async fn decide(self: &Arc<Self>, undecided: Undecided, reports: &[InstanceReport]) {
         let Undecided {
             patch,
             parcel,
             previous,
             began,
+            owed,
         } = undecided;
         let _turn = self.turn(&parcel.service).await;
         let delivery = Delivery::of(&patch, reports);
         if parcel.stands() && delivery.status() == Status::Applied {
             self.standing.post(&patch);
             self.settle(&patch, reports);
+            self.bring_to_newcomers(&patch, &parcel, &owed).await;
         }
         let id = PatchId(patch.id);
         let diff = diff_of(&delivery, &parcel, previous.as_deref());

@@ -243,7 +243,8 @@ impl Office {
         self.event(EventKind::Retired, id, Some(why));
     }
 
-    fn tell_caught_up(&self, patch: &Patch, report: InstanceReport) {
+    /// Tells how a patch went in an instance that got it later than its peers.
+    pub(super) fn tell_caught_up(&self, patch: &Patch, report: InstanceReport) {
         self.note_behind(patch, &report);
         let reports = [report];
         let delivery = Delivery::of(patch, &reports);

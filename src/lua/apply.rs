@@ -138,6 +138,10 @@ const PLACES: i64 = 10;
 /// Applies a patch, or says why not. The service is as before unless the status is `Applied`.
 pub fn apply(context: &Context, patch: &Arc<Patch>) -> Outcome {
     catch_up_before(context, patch.id);
+    // It was on its way when this instance looked at what stands, and has been applied then.
+    if let Some(report) = context.caught.borrow_mut().remove(&patch.id) {
+        return Outcome::Told(report);
+    }
     if already(context, patch) {
         return Outcome::Told(InstanceReport::new(context.handle().0, Status::Unchanged));
     }
@@ -162,10 +166,11 @@ pub fn catch_up(context: &Context) {
 }
 
 fn catch_up_before(context: &Context, id: u64) {
-    if context.instance.identity.listed && !context.caught_up.get() {
-        context.caught_up.set(true);
+    let seen = context.caught_up.get();
+    if context.instance.identity.listed && seen < id {
+        context.caught_up.set(id);
         for patch in context.host.post_room.standing(&context.instance.identity.folder()) {
-            if patch.id >= id || already(context, &patch) {
+            if patch.id < seen || patch.id >= id || already(context, &patch) {
                 continue;
             }
             if let Some(file) = outdated(context, &patch) {
@@ -174,6 +179,9 @@ fn catch_up_before(context: &Context, id: u64) {
                 // SAFETY: as in `apply`.
                 let (Outcome::Told(report) | Outcome::Wait(report)) =
                     unsafe { carry_out(context, &patch, Mode::Apply) };
+                if patch.sources.get().is_none() && report.status == Status::Applied {
+                    context.caught.borrow_mut().insert(patch.id, report.clone());
+                }
                 context.host.post_room.caught_up(&patch, report);
             }
         }

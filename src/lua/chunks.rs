@@ -9,6 +9,8 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+mod words;
+
 use std::collections::HashMap;
 use std::ffi::{CString, c_int, c_void};
 use std::fs::Metadata;
@@ -20,6 +22,7 @@ use mlua::ffi::{self, lua_State};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
+pub use crate::lua::chunks::words::{explain, full_label};
 use crate::lua::values;
 use crate::patch::bytecode::Code;
 use crate::patch::compare::Side;
@@ -398,20 +401,6 @@ unsafe fn compile_bound(
     Ok(chunk)
 }
 
-/// Lua shortens long file names in messages (`...end/of/the/name.lua`): puts the full one back.
-pub fn full_label(message: &str, label: &str) -> String {
-    /// `LUA_IDSIZE`, without the final zero.
-    const LONGEST: usize = 59;
-    if label.len() <= LONGEST {
-        return message.to_owned();
-    }
-    let tail = label.len() - (LONGEST - "...".len());
-    match label.get(tail..) {
-        Some(tail) => message.replace(&format!("...{tail}"), label),
-        None => message.to_owned(),
-    }
-}
-
 /// The bytecode of the function on top of the stack (popped), with names and lines: patches need them.
 unsafe fn dump(l: *mut lua_State) -> Vec<u8> {
     let mut bytecode: Vec<u8> = Vec::new();
@@ -429,21 +418,6 @@ unsafe extern "C-unwind" fn append(_l: *mut lua_State, part: *const c_void, leng
     let to = &mut *to.cast::<Vec<u8>>();
     to.extend_from_slice(std::slice::from_raw_parts(part.cast::<u8>(), length));
     0
-}
-
-/// Adds to a compiler's message what a person would not see: a look-alike character on the line that it names.
-pub fn explain(source: &Source, label: &str, message: String) -> String {
-    let line = message
-        .strip_prefix(label)
-        .and_then(|rest| rest.strip_prefix(':'))
-        .and_then(|rest| rest.split(':').next());
-    match line
-        .and_then(|line| line.parse().ok())
-        .and_then(|line| source.look_alike_on(line))
-    {
-        Some(hint) => format!("{message}: {hint}"),
-        None => message,
-    }
 }
 
 fn with_probe(text: &[u8], outline: &Outline, frame: Frame) -> Vec<u8> {
@@ -470,7 +444,7 @@ fn with_probe(text: &[u8], outline: &Outline, frame: Frame) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, full_label, with_probe};
+    use super::{Frame, with_probe};
     use crate::patch::syntax::outline;
 
     fn probed(text: &str, frame: Frame) -> String {
@@ -492,16 +466,5 @@ mod tests {
             format!("{head}local a -- x\n__keep(function()return a end) ")
         );
         assert_eq!(probed("return 1", Frame::Probed), format!("{head} return 1"));
-    }
-
-    #[test]
-    fn shortened_names_are_made_whole() {
-        let label = format!("hotfix/{}/x.lua", "s".repeat(60));
-        let short = format!("...{}", &label[label.len() - 56..]);
-        assert_eq!(
-            full_label(&format!("{short}:3: boom"), &label),
-            format!("{label}:3: boom")
-        );
-        assert_eq!(full_label("x.lua:3: boom", "x.lua"), "x.lua:3: boom");
     }
 }

@@ -7,7 +7,7 @@
 )]
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +26,7 @@ use crate::lua::host::Host;
 use crate::lua::memory::Memory;
 use crate::lua::parent::Parent;
 use crate::patch::order::Progress;
+use crate::patch::outcome::InstanceReport;
 
 /// Whom a coroutine has to answer.
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +106,10 @@ pub struct Context {
     pub applied: Applied,
     /// Where it is told how far the order is that is carried out just now.
     pub progress: RefCell<Option<Arc<Progress>>>,
-    /// The standing patches were looked at.
-    pub caught_up: Cell<bool>,
+    /// The standing patches below this number were looked at.
+    pub caught_up: Cell<u64>,
+    /// How those went that were on their way still: the order to apply them comes later.
+    pub caught: RefCell<HashMap<u64, InstanceReport>>,
     /// Sessions that other VMs in this place gave out: after the first number and up to the second.
     pub foreign: RefCell<Vec<(u32, u32)>>,
     /// It takes the place of another VM, which goes on if this one does not start.
@@ -177,7 +180,8 @@ impl Context {
             script: Cell::new(None),
             applied: Applied::default(),
             progress: RefCell::default(),
-            caught_up: Cell::new(false),
+            caught_up: Cell::new(0),
+            caught: RefCell::default(),
             foreign: RefCell::default(),
             on_probation: Cell::new(false),
             state: RefCell::new(None),

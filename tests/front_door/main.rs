@@ -20,6 +20,7 @@ mod inject;
 mod list;
 mod load;
 mod lua_tests;
+mod newcomers;
 mod patch_apply;
 mod patch_failure;
 mod patch_names;

@@ -81,6 +81,23 @@ fn a_production_node_does_not_start_where_everybody_may_write() {
 }
 
 #[test]
+fn a_production_node_does_not_start_with_files_that_everybody_may_write() {
+    let project = production();
+    for file in ["config.toml", "services/svc.lua"] {
+        assert_eq!(greet(&started(&project)), "<hello you>");
+        chmod(&project, file, 0o666);
+        let mut node = project.spawn(&["run"]);
+        assert_eq!(node.wait_exit(), 1);
+        let said = node.lines().join("\n");
+        assert!(
+            said.contains(&format!(": {file} may be written to by everybody")),
+            "{said}"
+        );
+        chmod(&project, file, 0o644);
+    }
+}
+
+#[test]
 fn a_link_is_judged_by_what_it_leads_to() {
     let project = production();
     fs::rename(project.path("services"), project.path("elsewhere")).expect("moved");

@@ -98,6 +98,28 @@ fn off_by_default_a_request_is_refused_before_any_line_of_it_runs() {
     untouched(&node);
 }
 
+/// A web page may choose the method of its request; what follows must not be run, whether HTTP is spoken or not.
+#[test]
+fn whatever_says_that_it_is_http_is_no_line() {
+    for (_project, node) in [running(), speaking()] {
+        for first in [
+            "patch / HTTP/1.1",
+            "M-SEARCH * HTTP/1.1",
+            "X1 / HTTP/1.1",
+            "post  / http/1.1",
+            "setenv touched 1 HTTP/1.0",
+            "PRI * HTTP/2",
+        ] {
+            let said = exchange(
+                &node,
+                format!("{first}\r\nHost: localhost:8000\r\n\r\nsetenv touched 1\nsetenv touched 1\n"),
+            );
+            assert!(!said.contains("<CMD OK>"), "{first}: {said}");
+            untouched(&node);
+        }
+    }
+}
+
 #[test]
 fn switched_on_it_answers_get_and_post() {
     let (_project, node) = speaking();
