@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::lua::changes::Place;
 use crate::lua::chunks::Chunk;
@@ -138,6 +138,8 @@ pub struct Watch {
     pub swaps: Vec<Swap>,
     /// Numbers in `swaps`, by old prototype.
     pub by_proto: FxHashMap<Proto, usize>,
+    /// Later patches that replaced some of these functions themselves, and which: what this patch would put in their places is outdated.
+    pub shadows: Vec<(u64, FxHashSet<Proto>)>,
     /// Places in `Slot::InFlight` of a coroutine, which the function follows.
     pub frames: Vec<i64>,
 }

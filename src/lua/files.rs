@@ -6,6 +6,7 @@
 )]
 
 mod forget;
+mod outdated;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_int;
@@ -264,49 +265,19 @@ impl Files {
         }
     }
 
-    /// Notes that another function runs in the place of one. What was known of the two is returned.
-    pub fn outdate(&mut self, was: Origin, now: Origin) -> Vec<(Origin, Option<Origin>)> {
-        if was == now {
-            return Vec::new();
-        }
-        // It may have been outdated itself, and runs again.
-        let again = self.outdated.remove(&now).map(|place| (now, Some(place)));
-        let before = (was, self.outdated.insert(was, now));
-        again.into_iter().chain([before]).collect()
-    }
-
-    /// Takes [`Files::outdate`] back.
-    pub fn restore(&mut self, before: &[(Origin, Option<Origin>)]) {
-        for (old, place) in before.iter().rev() {
-            match place {
-                Some(place) => self.outdated.insert(*old, *place),
-                None => self.outdated.remove(old),
-            };
-        }
-    }
-
-    /// Functions that were in a function's place before, however long ago.
-    pub fn outdated_by(&self, now: Origin) -> Vec<Origin> {
-        let mut before: HashMap<Origin, Vec<Origin>> = HashMap::new();
-        for (old, place) in &self.outdated {
-            before.entry(*place).or_default().push(*old);
-        }
-        let mut found = Vec::new();
-        let mut open = vec![now];
-        while let Some(place) = open.pop() {
-            let older = before.remove(&place).unwrap_or_default();
-            open.extend(&older);
-            found.extend(older);
-        }
-        found
-    }
-
     /// Notes what a function stands for again.
     pub fn stand_back(&mut self, function: Origin, logical: Origin) {
         if function == logical {
             self.stands_for.remove(&function);
         } else {
             self.stands_for.insert(function, logical);
+        }
+    }
+
+    /// What stood for one function stands for another.
+    pub fn stand_elsewhere(&mut self, now: Origin, logical: Origin) {
+        for stands_for in self.stands_for.values_mut().filter(|old| **old == now) {
+            *stands_for = logical;
         }
     }
 

@@ -1,6 +1,6 @@
 //! What runs after a rollback depends on which patches stand, and not on when an instance was started.
 
-use crate::harness::svc::running;
+use crate::harness::svc::{SVC, running};
 use crate::harness::{Node, Project};
 
 /// Patches for `greet`, by the files that they are dropped as.
@@ -44,4 +44,89 @@ fn the_version_that_stands_again_does_not_take_the_place_of_a_later_patch() {
         node.console().cmd(&format!("rollback svc {patch}")).succeeded();
         assert_eq!(both(&node), [word, word]);
     }
+}
+
+/// Patches `svc` with this text under this name; the patch's number.
+fn patch(project: &Project, node: &mut Node, name: &str, text: impl AsRef<[u8]>) -> String {
+    let mark = node.mark();
+    project.drop_file("svc", name, text);
+    let summary = node.wait_summary(mark, &format!("svc/{name}"));
+    assert!(summary.starts_with("applied to 1 of 1 instance"), "{summary}");
+    node.wait_until("the letterbox to be empty", |_| !project.is_waiting("svc", name));
+    let number = summary
+        .split("(patch ")
+        .nth(1)
+        .and_then(|rest| rest.split([',', ')']).next());
+    number.expect("its number").to_owned()
+}
+
+#[test]
+fn a_whole_file_finds_the_functions_of_a_patch_that_was_made_for_a_version_that_is_gone() {
+    let (project, mut node) = running();
+    let first = SVC.replace("return total\n", "return total + 0\n");
+    assert_ne!(first, SVC);
+    let first = patch(&project, &mut node, "w.lua", first);
+    patch(
+        &project,
+        &mut node,
+        "x.lua",
+        "function command.greet() return 'patched' end\n",
+    );
+    node.console().cmd(&format!("rollback svc {first}")).succeeded();
+    assert_eq!(node.ask(".svc", "\"greet\",\"you\""), "patched");
+    let other = SVC.replace("return decorate(\"hello \" .. name)", "return 'whole file'");
+    patch(&project, &mut node, "v.lua", other);
+    assert_eq!(node.ask(".svc", "\"greet\",\"you\""), "whole file");
+}
+
+#[test]
+fn a_function_that_was_put_aside_keeps_its_patch() {
+    let (project, mut node) = running();
+    let first = patch(
+        &project,
+        &mut node,
+        "x.lua",
+        "function command.greet() return 'one' end\n",
+    );
+    let second = patch(
+        &project,
+        &mut node,
+        "y.lua",
+        "command.greet = setmetatable({}, { __call = function() return 'an object' end })\n",
+    );
+    let said = node.console().cmd(&format!("rollback svc {first}")).failed();
+    let expected = format!("patch {second} (y.lua) has built upon patch {first} (x.lua): it replaced `command.greet`");
+    assert!(said.contains(&expected), "{said}");
+    assert_eq!(node.ask(".svc", "\"greet\",\"you\""), "an object");
+    for (number, said) in [(second, "one"), (first, "<hello you>")] {
+        node.console().cmd(&format!("rollback svc {number}")).succeeded();
+        assert_eq!(node.ask(".svc", "\"greet\",\"you\""), said);
+    }
+}
+
+#[test]
+fn what_a_sleeping_old_body_makes_is_exchanged_by_the_patch_that_stays() {
+    let make = |word: &str| {
+        format!(
+            "function command.make()\n\trepeat require('skynet').sleep(1) until io.open('go')\n\tmade = function() return '{word}' end\nend\n"
+        )
+    };
+    let old = SVC.replace(
+        "function command.label()",
+        &format!("{}\nfunction command.label()", make("old")),
+    );
+    let project = Project::with_svc().service("svc", &old);
+    let mut node = project.start();
+    node.wait_line("ready");
+    node.ask(
+        ".svc",
+        "\"eval\",\"require('skynet').send(require('skynet').self(), 'lua', 'make') return 1\"",
+    );
+    patch(&project, &mut node, "x.lua", make("one"));
+    let second = patch(&project, &mut node, "y.lua", make("two"));
+    node.console().cmd(&format!("rollback svc {second}")).succeeded();
+    project.write("go", "");
+    node.wait_until("it to be made and exchanged", |node| {
+        node.ask(".svc", "\"eval\",\"return made and made()\"") == "one"
+    });
 }

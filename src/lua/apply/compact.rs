@@ -11,6 +11,7 @@ use mlua::ffi::{self, lua_State};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::exchange::scope;
+use super::in_flight;
 use crate::lua::applied::Group;
 use crate::lua::context::Context;
 use crate::lua::files::Origin;
@@ -89,6 +90,7 @@ unsafe fn settle(l: *mut lua_State, context: &Context, saves: &[u64]) {
         ffi::lua_rawseti(l, -2, *id as i64);
     }
     ffi::lua_pop(l, 1);
+    in_flight::settle(context, saves);
     applied.live.borrow_mut().retain(|patch| !saves.contains(&patch.id));
     applied.settled.borrow_mut().extend(saves);
 }

@@ -6,6 +6,7 @@
 )]
 
 use mlua::ffi::{self, lua_State};
+use rustc_hash::FxHashSet;
 
 use super::exchange::{Exchange, Tables, Written};
 use super::joins::Maker;
@@ -15,6 +16,7 @@ use crate::lua::applied::{Code, Swap, Watch};
 use crate::lua::context::Context;
 use crate::lua::files::Origin;
 use crate::lua::heap::stacks;
+use crate::lua::layout::Proto;
 use crate::lua::switch::Journal;
 use crate::lua::values::{self, Slot};
 use crate::patch::report::count;
@@ -55,9 +57,14 @@ pub(super) unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     });
     // What an earlier patch would have put in the place of theirs is outdated, too.
     for earlier in work.context.applied.in_flight.borrow_mut().iter_mut() {
-        earlier
+        let both = earlier
             .by_proto
-            .retain(|proto, _| !exchange.by_proto.contains_key(proto));
+            .keys()
+            .filter(|proto| exchange.by_proto.contains_key(proto));
+        let both: FxHashSet<Proto> = both.copied().collect();
+        if !both.is_empty() {
+            earlier.shadows.push((work.patch.id, both));
+        }
     }
     if !frames.is_empty() {
         let swaps = swaps.collect();
@@ -65,6 +72,7 @@ pub(super) unsafe fn watch(l: *mut lua_State, work: &mut Work<'_>) -> Step {
             patch: work.patch.id,
             by_proto: exchange.by_proto.clone(),
             swaps,
+            shadows: Vec::new(),
             frames,
         };
         work.context.applied.in_flight.borrow_mut().push(watch);
@@ -95,13 +103,23 @@ pub fn sweep(context: &Context) {
     }
 }
 
-/// A patch was rolled back: what its old bodies make is what runs.
+/// A patch was rolled back: what its old bodies make is what runs, or what an earlier patch puts in its place.
 pub fn forget(context: &Context, patch: u64) {
-    context
-        .applied
-        .in_flight
-        .borrow_mut()
-        .retain(|watch| watch.patch != patch);
+    let mut watches = context.applied.in_flight.borrow_mut();
+    watches.retain(|watch| watch.patch != patch);
+    for watch in watches.iter_mut() {
+        watch.shadows.retain(|(later, _)| *later != patch);
+    }
+}
+
+/// These patches cannot be rolled back any more: what earlier ones would put in the places of theirs is outdated for good.
+pub fn settle(context: &Context, patches: &[u64]) {
+    for watch in context.applied.in_flight.borrow_mut().iter_mut() {
+        let is_settled = |(later, _): &mut (u64, FxHashSet<Proto>)| patches.contains(later);
+        for (_, protos) in watch.shadows.extract_if(.., is_settled) {
+            watch.by_proto.retain(|proto, _| !protos.contains(proto));
+        }
+    }
 }
 
 /// Whether a coroutine is still in the middle of an old function. (Collected coroutines are not: the list is weak.)
@@ -157,8 +175,10 @@ unsafe fn exchange_again(context: &Context, watch: &Watch) {
 
 /// What is to be exchanged when an old body is through.
 fn exchange_of(context: &Context, watch: &Watch) -> Exchange {
+    let is_outdated = |proto: &Proto| watch.shadows.iter().any(|(_, protos)| protos.contains(proto));
+    let current = watch.by_proto.iter().filter(|(proto, _)| !is_outdated(proto));
     let mut exchange = Exchange {
-        by_proto: watch.by_proto.clone(),
+        by_proto: current.map(|(proto, swap)| (*proto, *swap)).collect(),
         ..Exchange::default()
     };
     let files = context.files.borrow();

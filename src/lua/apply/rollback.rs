@@ -150,6 +150,9 @@ impl Back<'_> {
     unsafe fn one(&mut self, l: *mut lua_State, id: u64, going: &[u64]) -> Step {
         let all = self.context.applied.undo.borrow();
         let Some(undo) = all.get(&id) else { return Ok(()) };
+        for (_, later) in all.iter().filter(|(later, _)| **later > id && !going.contains(later)) {
+            refuse_put_aside(l, self.context, undo, later)?;
+        }
         for place in [FOUND, MADE, LIST] {
             ffi::lua_newtable(l);
             put(l, place);
@@ -276,7 +279,7 @@ fn refuse_built_upon(context: &Context, id: u64, going: &[u64]) -> Step {
     let Some(undo) = all.get(&id) else { return Ok(()) };
     let own: Vec<Origin> = undo.groups.iter().map(|group| group.new).collect();
     let versions: Vec<usize> = undo.revisions.iter().map(|revised| revised.revision).collect();
-    for (later, other) in all.iter().filter(|(later, _)| **later > id && !going.contains(later)) {
+    for (_, other) in all.iter().filter(|(later, _)| **later > id && !going.contains(later)) {
         let built = other.groups.iter().find(|group| {
             group.closures + group.holders > 0
                 && group
@@ -292,13 +295,36 @@ fn refuse_built_upon(context: &Context, id: u64, going: &[u64]) -> Step {
             let what = name.map_or("it replaced the same file".to_owned(), |name| {
                 format!("it replaced `{name}`")
             });
-            return Err(format!(
-                "patch {later} ({}) has built upon patch {id} ({}): {what}; roll that one back first",
-                other.patch.name, undo.patch.name
-            ));
+            return Err(built_upon(undo, other, &what));
         }
     }
     Ok(())
+}
+
+/// Refuses if a later patch has put a function of this one aside, which its own rollback would bring back: `M.f = nil`, say.
+unsafe fn refuse_put_aside(l: *mut lua_State, context: &Context, undo: &Undo, later: &Undo) -> Step {
+    values::slot(l, Slot::Undo);
+    ffi::lua_rawgeti(l, -1, later.patch.id as i64);
+    let list = ffi::lua_gettop(l);
+    for spot in &later.spots {
+        record::push_noted(l, list, spot.at + 2);
+        let origin = context.files.borrow_mut().origin(l, -1);
+        ffi::lua_pop(l, 1);
+        let group = undo.groups.iter().find(|group| Some(group.new) == origin);
+        if let Some(group) = group {
+            return Err(built_upon(undo, later, &format!("it replaced `{}`", group.name)));
+        }
+    }
+    ffi::lua_settop(l, list - 2);
+    Ok(())
+}
+
+fn built_upon(undo: &Undo, later: &Undo, what: &str) -> String {
+    let (patch, later) = (&undo.patch, &later.patch);
+    format!(
+        "patch {} ({}) has built upon patch {} ({}): {what}; roll that one back first",
+        later.id, later.name, patch.id, patch.name
+    )
 }
 
 /// The patch is gone: nothing stands for anything because of it any more.
@@ -315,8 +341,10 @@ unsafe fn forget(l: *mut lua_State, context: &Context, id: u64) {
     }
     for revised in &undo.revisions {
         files.withdraw(revised.activation, revised.revision);
-        for (was, logical, _) in &revised.unchanged {
+        for (was, logical, now) in &revised.unchanged {
             files.stand_back(*was, *logical);
+            // Later patches of single functions stand for what is the same in the version that stays.
+            files.stand_elsewhere(*now, *logical);
         }
     }
     drop(files);

@@ -67,21 +67,6 @@ impl Files {
         }
     }
 
-    /// What has replaced a function that is gone, has replaced those before it.
-    fn forget_outdated(&mut self, is_gone: impl Fn(&Origin) -> bool) {
-        let all = std::mem::take(&mut self.outdated);
-        for (old, mut now) in all.iter().filter(|(old, _)| !is_gone(old)) {
-            while is_gone(now)
-                && let Some(next) = all.get(now)
-            {
-                now = next;
-            }
-            if !is_gone(now) {
-                self.outdated.insert(*old, *now);
-            }
-        }
-    }
-
     /// Lets the collector have a text's functions, and the process its chunk.
     unsafe fn let_go(&mut self, l: *mut lua_State, text: usize) {
         values::slot(l, Slot::Mains);
