@@ -116,6 +116,11 @@ impl Mailbox {
         self.waiting.fetch_sub(weight(message), Ordering::Relaxed);
     }
 
+    /// Says that a message that was taken waits on, elsewhere, until [`Mailbox::handles`] is told of it again.
+    pub fn keeps(&self, message: &Message) {
+        self.waiting.fetch_add(weight(message), Ordering::Relaxed);
+    }
+
     /// How many messages wait.
     pub fn waiting(&self) -> usize {
         count(self.waiting.load(Ordering::Relaxed))

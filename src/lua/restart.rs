@@ -121,6 +121,7 @@ impl Restart {
         if is_part {
             return Some(message);
         }
+        new.instance.mailbox.keeps(&message);
         self.held.push_back(message);
         None
     }
@@ -159,8 +160,13 @@ impl Restart {
                 new.show();
                 (self.reply)(renewed(&new, self.began, self.had_state));
                 // What answers the old VM is nobody's business.
-                self.held
-                    .retain(|message| !matches!(message.kind, kind::RESPONSE | kind::ERROR));
+                self.held.retain(|message| {
+                    let is_answer = matches!(message.kind, kind::RESPONSE | kind::ERROR);
+                    if is_answer {
+                        new.instance.mailbox.handles(message);
+                    }
+                    !is_answer
+                });
                 (new, self.held)
             }
             failure => {

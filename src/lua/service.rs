@@ -254,6 +254,9 @@ impl Service {
         while next == Next::Continue
             && let Some(message) = self.due.pop_front()
         {
+            if let Some(context) = &self.context {
+                context.instance.mailbox.handles(&message);
+            }
             next = self.message(message);
         }
         next

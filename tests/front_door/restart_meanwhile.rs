@@ -1,6 +1,8 @@
 //! The console's `restart`, and what comes while the new code starts: messages, answers, timers, other orders, the end of the node.
 
-use crate::harness::{Console, Node, Project};
+use serde_json::Value;
+
+use crate::harness::{Console, Node, Project, hotlua};
 
 /// Starts `counter` (as `.c`) and `peer` (as `.peer`).
 const MAIN: &str = r#"
@@ -19,10 +21,15 @@ local waiting = {}
 local command = {}
 function command.hold(from) waiting[#waiting + 1] = { skynet.response(), from } end
 function command.held() skynet.retpack(#waiting) end
+function command.flood(text)
+    local sent = 0
+    while sent < 1000 and pcall(skynet.send, ".c", "lua", "note", text) do sent = sent + 1 skynet.yield() end
+    skynet.retpack(sent)
+end
 function command.release()
     for _, entry in ipairs(waiting) do
         -- A message and then the answer: whoever gets both gets them in this order.
-        skynet.send(entry[2], "lua", "note", "message")
+        pcall(skynet.send, entry[2], "lua", "note", "message")
         entry[1](true, "answer")
     end
     waiting = {}
@@ -403,4 +410,23 @@ fn a_save_function_that_comes_with_a_saved_file_is_the_one_that_saves() {
     let said = node.console().cmd("restart counter").succeeded().join("\n");
     assert!(said.contains("with state"), "{said}");
     assert_eq!(count(&node), "old 5");
+}
+
+#[test]
+fn what_waits_for_the_new_code_counts_as_what_waits() {
+    let project = project().set("node", "mailbox_limit", "\"100 KiB\"");
+    let mut node = running(&project);
+    save(&project, WAITS);
+    let mut restarting = begin(&mut node);
+    let sent = node.ask(".peer", &format!("\"flood\",\"{}\"", "x".repeat(1000)));
+    let sent: usize = sent.parse().expect("a number");
+    assert!((90..=110).contains(&sent), "{sent}");
+    release(&node);
+    restarting.reply().succeeded();
+    node.wait_until("everything to be handled", |node| {
+        node.ask(".c", "\"notes\"").len() > sent * 1000
+    });
+    let listed: Value = serde_json::from_str(&hotlua(&project, &["list", "--json"]).stdout).expect("a document");
+    let rows = listed["instances"].as_array().expect("rows");
+    assert!(rows.iter().all(|row| row["queue"] == 0), "{listed}");
 }
