@@ -17,7 +17,7 @@ use crate::hotfix::history::HistoryError;
 use crate::hotfix::late::Undecided;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::{Parcel, diff_of, verdict_of};
-use crate::hotfix::record::{self, Intake, Origin, PatchId};
+use crate::hotfix::record::{self, Intake, Last, Origin, PatchId};
 use crate::hotfix::round::{Answers, Round};
 use crate::hotfix::told::Told;
 use crate::patch::diff;
@@ -37,7 +37,9 @@ struct Late {
 pub(super) struct Carried {
     pub id: PatchId,
     sha256: String,
-    /// The bytes of the version before it.
+    /// The version before it.
+    pub before: Option<PatchId>,
+    /// Its bytes.
     previous: Option<Vec<u8>>,
     pub began: Instant,
     pub reports: Vec<InstanceReport>,
@@ -54,7 +56,8 @@ impl Office {
         parcel: Parcel,
         instances: Vec<Arc<Instance>>,
     ) -> Result<Told, HistoryError> {
-        let carried = self.carry(&parcel, &instances).await?;
+        let mut carried = self.carry(&parcel, &instances).await?;
+        self.warn_of_left_out(&parcel, &mut carried);
         let delivery = delivery(&parcel, &carried);
         let diff = diff_of(&delivery, &parcel, carried.previous.as_deref());
         let told = self.tell(&parcel, &delivery, &diff);
@@ -72,7 +75,9 @@ impl Office {
     ) -> Result<Carried, HistoryError> {
         let began = Instant::now();
         let sha256 = record::sha256(&parcel.bytes);
-        let (id, previous) = self.write_down(parcel, &sha256)?;
+        let (id, last) = self.write_down(parcel, &sha256)?;
+        let before = last.as_ref().map(|last| last.id);
+        let previous = last.map(|last| last.bytes);
         failpoint!("intent");
         let (reports, late) = match parcel.texts() {
             Ok(texts) => self.send(parcel, texts, id, &sha256, instances).await,
@@ -85,6 +90,7 @@ impl Office {
         Ok(Carried {
             id,
             sha256,
+            before,
             previous,
             began,
             reports,
@@ -121,7 +127,7 @@ impl Office {
         }
     }
 
-    fn write_down(&self, parcel: &Parcel, sha256: &str) -> Result<(PatchId, Option<Vec<u8>>), HistoryError> {
+    fn write_down(&self, parcel: &Parcel, sha256: &str) -> Result<(PatchId, Option<Last>), HistoryError> {
         self.books(|books| {
             books.catch_up()?;
             let history = &mut books.history;
@@ -137,7 +143,7 @@ impl Office {
                 origin: parcel.origin,
                 target: parcel.target,
             };
-            Ok((history.begin(&intake)?, last.map(|last| last.bytes)))
+            Ok((history.begin(&intake)?, last))
         })
     }
 

@@ -13,7 +13,9 @@ use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::asker::Asker;
 use crate::hotfix::choice::Choice;
+use crate::hotfix::deliver::Carried;
 use crate::hotfix::office::Office;
+use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{PatchId, Target};
 use crate::hotfix::rollback::{LISTED, refuses};
 use crate::patch::order::{Patch, Rollback};
@@ -90,6 +92,37 @@ impl Office {
         let record = shown.inspect_err(|error| warn!("[hotfix] {error}")).ok().flatten();
         let functions = record.map(|shown| shown.record.outcome.functions).unwrap_or_default();
         functions.into_iter().map(|function| function.name).collect()
+    }
+
+    /// What a version of a patch defines no more, instances that start later do not have, and the others do. (A new version of a whole file
+    /// has all that it is.)
+    pub(super) fn warn_of_left_out(&self, parcel: &Parcel, carried: &mut Carried) {
+        let Some(before) = carried.before.filter(|_| parcel.stands()) else {
+            return;
+        };
+        let mut reports = carried.reports.iter_mut();
+        let Some(applied) = reports.find(|report| report.status == Status::Applied) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&parcel.bytes);
+        let is_left_out = |name: &String| {
+            let own = name.rsplit(['.', ':']).next().unwrap_or(name);
+            !applied.functions.iter().any(|function| function.name == *name) && !text.contains(own)
+        };
+        let mut left_out: Vec<String> = self.functions_of(before.0).into_iter().filter(is_left_out).collect();
+        left_out.sort();
+        let is_whole = || {
+            parcel
+                .texts()
+                .is_ok_and(|texts| texts.iter().any(|text| text.whole_file().is_some()))
+        };
+        if !left_out.is_empty() && !is_whole() {
+            applied.warnings.push(format!(
+                "this version has no `{}` any more, which the version before it (patch {before}) replaced: instances that start from now \
+                 on have the source's; keep in the file what is to stay, or roll that version back first",
+                left_out.join("`, `")
+            ));
+        }
     }
 
     /// Takes what was applied later back in these instances, to apply it again; those in which that was done. What refuses, stays as it is.
