@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::actor::address::Handle;
 use crate::actor::message::Message;
 
 /// What the jobs' lane carries. The hall does not know what it is: sender and receiver agree on the type.
@@ -32,6 +33,8 @@ pub struct Mailbox {
 struct Lanes {
     messages: VecDeque<Message>,
     jobs: VecDeque<Job>,
+    /// The first job was taken.
+    begun: bool,
     /// How many messages have to wait for that to be said.
     overload: usize,
 }
@@ -49,6 +52,7 @@ impl Mailbox {
             lanes: Mutex::new(Lanes {
                 messages: VecDeque::new(),
                 jobs: VecDeque::new(),
+                begun: false,
                 overload: OVERLOAD,
             }),
             waiting: AtomicU64::new(0),
@@ -105,6 +109,7 @@ impl Mailbox {
         }
         let mut lanes = self.lanes.lock();
         let job = lanes.jobs.pop_front();
+        lanes.begun = true;
         if lanes.jobs.is_empty() {
             self.has_jobs.store(false, Ordering::Release);
         }
@@ -141,6 +146,23 @@ impl Mailbox {
     /// Whether it still takes messages.
     pub fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// Drops everything that waits in a closed mailbox, but for the job with which an instance begins; the requests that nobody will answer.
+    pub fn clear(&self) -> Vec<(Handle, u32)> {
+        let (messages, jobs) = {
+            let mut lanes = self.lanes.lock();
+            let first = usize::from(!lanes.begun).min(lanes.jobs.len());
+            let jobs = lanes.jobs.split_off(first);
+            self.has_jobs.store(first > 0, Ordering::Release);
+            (std::mem::take(&mut lanes.messages), jobs)
+        };
+        // Whoever waits for what became of a job learns it by this.
+        drop(jobs);
+        let requests = messages.iter().filter(|message| message.wants_answer());
+        requests
+            .filter_map(|message| Some((message.source?, message.session)))
+            .collect()
     }
 
     /// Closes it for ever. What waits stays for its instance to answer for; only the first call returns true.

@@ -233,6 +233,8 @@ impl Node {
         };
         if instance.mailbox.close() {
             self.registry.remove(handle);
+            // It may be in a message that never ends: what has not been taken yet is not kept waiting for that.
+            self.tell_orphans(handle, instance.mailbox.clear());
         }
         if instance.wake_urgently() {
             self.queue.push_urgent(instance);
@@ -243,23 +245,24 @@ impl Node {
     /// An instance has ended: whoever waits for its answer gets an error, so that no caller waits for ever.
     pub(super) fn bury(&self, instance: &Instance, orphans: Vec<(Handle, u32)>) {
         self.registry.remove(instance.identity.handle);
-        for (source, session) in orphans {
-            let own = Some(instance.identity.handle);
-            // A caller that is gone as well needs no answer.
-            let _ = self.send(
-                source,
-                Message {
-                    source: own,
-                    session,
-                    kind: kind::ERROR,
-                    data: Box::default(),
-                },
-            );
-        }
+        self.tell_orphans(instance.identity.handle, orphans);
         let mut living = self.living.lock();
         *living -= 1;
         if *living == 0 {
             self.emptied.notify_all();
+        }
+    }
+
+    fn tell_orphans(&self, ended: Handle, orphans: Vec<(Handle, u32)>) {
+        for (to, session) in orphans {
+            let error = Message {
+                source: Some(ended),
+                session,
+                kind: kind::ERROR,
+                data: Box::default(),
+            };
+            // A caller that is gone as well needs no answer.
+            let _ = self.send(to, error);
         }
     }
 

@@ -177,7 +177,9 @@ impl Office {
     }
 }
 
-/// Whether nobody has touched the file since, as far as its own clock tells.
+/// Whether nobody has touched the file since, as far as its own clock tells. The history counts whole milliseconds: it may have been up to one
+/// later than it says.
 pub(super) fn is_unchanged_since(file: &Settled, when: Timestamp) -> bool {
-    i128::from(file.stamp.mtime_ns.max(file.stamp.ctime_ns)) <= when.as_nanosecond()
+    const MILLISECOND: i128 = 1_000_000;
+    i128::from(file.stamp.mtime_ns.max(file.stamp.ctime_ns)) < when.as_nanosecond() + MILLISECOND
 }

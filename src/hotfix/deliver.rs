@@ -243,7 +243,10 @@ impl Office {
         let (office, patch) = (self.clone(), patch.clone());
         let what = format!("{}/{}", patch.service, patch.name);
         answers::tell_late(late, what, move |reports| {
-            reports.iter().for_each(|report| office.note_late(&patch, report));
+            for report in reports {
+                office.note_late(&patch, report);
+                office.note_behind(&patch, report);
+            }
             Delivery::of(&patch, reports).summary()
         });
     }

@@ -1,6 +1,7 @@
 //! Answers that come after a patch was told as not reached: they are logged, and where they are the first, they are its verdict.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,10 +47,19 @@ impl Office {
                     office.decide(undecided, &reports).await;
                 }
             }
-            if let Some(undecided) = undecided.filter(|_| !reports.is_empty()) {
-                office.decide(undecided, &reports).await;
+            match (undecided, reports.is_empty()) {
+                (Some(undecided), false) => office.decide(undecided, &reports).await,
+                // All have ended: the file is for whoever comes.
+                (Some(undecided), true) => office.offer_again(undecided.parcel.path.as_deref()),
+                (None, _) => {}
             }
         });
+    }
+
+    fn offer_again(&self, dropped: Option<&Path>) {
+        if let (Some(path), Some(watcher)) = (dropped, self.watcher()) {
+            watcher.recheck(path);
+        }
     }
 
     /// In dev mode: an instance has got saved texts after all.

@@ -16,6 +16,7 @@ use crate::hotfix::bookkeeping::is_unchanged_since;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{Origin, Target, Withdrawn};
+use crate::patch::outcome::Status;
 use crate::trust;
 use crate::watch::{self, Settled, read_settled};
 
@@ -144,9 +145,13 @@ impl Tray {
             self.look_again(&path);
             return false;
         };
-        let Err(error) = self.office.deliver(parcel(file, bytes), instances).await else {
-            self.troubles.remove(&name);
-            return true;
+        let error = match self.office.deliver(parcel(file, bytes), instances).await {
+            Err(error) => error,
+            Ok(told) => {
+                self.troubles.remove(&name);
+                // What has reached nobody comes again, if all that it is pending in end.
+                return told.status != Some(Status::TimedOut);
+            }
         };
         let why = error.to_string();
         if self.troubles.get(&name) != Some(&why) {

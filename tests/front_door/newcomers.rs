@@ -1,7 +1,7 @@
 //! Instances that start while something else happens: what runs in them is what runs in their peers.
 
 use crate::harness::svc::{GREETING, SVC, running};
-use crate::harness::{Mark, Node, Project};
+use crate::harness::{Mark, Node, Project, hotlua};
 
 /// `svc`, whose start function does something first.
 fn starting_with(first: &str) -> String {
@@ -10,6 +10,9 @@ fn starting_with(first: &str) -> String {
 }
 
 const BUSY: &str = "skynet.yield() local till = os.clock() + 0.1 while os.clock() < till do end";
+
+/// Keeps an instance busy until there is a file `go`.
+const HOLD: &str = "repeat local file = io.open 'go' until file file:close() return 1";
 
 /// Starts an instance by the console; its address.
 fn start(node: &Node) -> String {
@@ -77,9 +80,8 @@ fn a_rollback_during_a_start_takes_nothing_else_from_it() {
 #[test]
 fn a_patch_that_is_decided_late_reaches_whoever_has_started_meanwhile() {
     let (project, mut node) = running();
-    let hold = "repeat local file = io.open 'go' until file file:close() return 1";
     let mut busy = node.console();
-    busy.send(format!("call .svc \"eval\",\"{hold}\"\n"));
+    busy.send(format!("call .svc \"eval\",\"{HOLD}\"\n"));
     node.wait_until("the instance to be busy", |node| {
         let rows = node.console().cmd("stat").text();
         !rows.is_empty()
@@ -95,4 +97,36 @@ fn a_patch_that_is_decided_late_reaches_whoever_has_started_meanwhile() {
     for address in [".svc", &young] {
         assert_eq!(greet(&node, address), "<good day you>", "{address}");
     }
+}
+
+#[test]
+fn a_patch_that_is_pending_in_an_instance_that_is_killed_is_for_the_next() {
+    let (project, mut node) = running();
+    let mut busy = node.console();
+    busy.send("call .svc \"eval\",\"while true do end\"\n");
+    project.drop_file("svc", "x.lua", GREETING);
+    let summary = node.wait_summary(Mark::START, "svc/x.lua");
+    assert!(summary.starts_with("timed out: "), "{summary}");
+    node.console().cmd("kill .svc").succeeded();
+    node.wait_line("svc/x.lua waiting: no instance of svc is running");
+    let young = start(&node);
+    node.wait_until("the patch to be live", |node| greet(node, &young) == "<good day you>");
+}
+
+#[test]
+fn who_was_late_is_not_behind() {
+    let (project, mut node) = running();
+    let young = start(&node);
+    let mut busy = node.console();
+    busy.send(format!("call {young} \"eval\",\"{HOLD}\"\n"));
+    project.drop_file("svc", "x.lua", GREETING);
+    let summary = node.wait_summary(Mark::START, "svc/x.lua");
+    assert!(summary.starts_with("applied to 1 of 2 instances"), "{summary}");
+    let is_behind = |_: &Node| hotlua(&project, &["list"]).stdout.contains("behind");
+    assert!(is_behind(&node));
+    let mark = node.mark();
+    project.write("go", "");
+    node.wait_line_since(mark, "late in");
+    node.wait_until("nobody to be behind", |node| !is_behind(node));
+    assert_eq!(greet(&node, &young), "<good day you>");
 }

@@ -1,5 +1,7 @@
 //! The same bytes again, files that wait, files that were there before, and what is saved while something is under way.
 
+use std::fs;
+
 use super::stage::{End, Stage, note, project};
 use crate::ground::on_every_file_system;
 use crate::harness::Mark;
@@ -177,5 +179,27 @@ fn a_file_that_is_moved_away_and_back_after_a_refusal_is_another_drop() {
             stage.hears(mark, "svc/y.lua", "applied to 1 of 1 instance");
             stage.is_archived("svc", "y.lua");
         }
+    });
+}
+
+#[test]
+fn files_that_are_kept_are_not_handled_again_by_the_next_run() {
+    on_every_file_system(|base| {
+        let project = project(base, &["svc"]).set("hotfix", "after_apply", "\"keep\"");
+        fs::create_dir(project.path("hotfix/svc")).expect("the letterbox");
+        let mut stage = Stage::of(project);
+        // Each at another moment of the history's milliseconds.
+        for number in 0..20 {
+            stage.sh(&format!("P {number} >$T/a; mv $T/a $S/x{number}.lua"));
+            stage.hears(Mark::START, &format!("svc/x{number}.lua"), "applied to 1 of 1 instance");
+        }
+        let project = &stage.project;
+        let archived = || project.archived_patches("svc").len();
+        stage.node.wait_until("all to be archived", |_| archived() == 20);
+        assert_eq!(stage.node.stop(), 0);
+        stage.start_again();
+        std::thread::sleep(super::stage::A_SWEEP);
+        assert_eq!(stage.project.archived_patches("svc").len(), 20);
+        assert_eq!(stage.node.count(|line| line.contains("unchanged")), 0);
     });
 }
