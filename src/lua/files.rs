@@ -352,6 +352,23 @@ impl Files {
             .collect()
     }
 
+    /// The texts that a patch has brought, or tried to.
+    pub fn texts_of(&self, patch: u64) -> Vec<usize> {
+        let is_its_own = |kind: &Kind| match kind {
+            Kind::Patch { patch: of } | Kind::Revision { patch: of, .. } => *of == patch,
+            _ => false,
+        };
+        let is_of_it = |kind: &Kind| match kind {
+            Kind::Program { revision, .. } => is_its_own(&self.list[*revision].kind),
+            kind => is_its_own(kind),
+        };
+        let numbered = self.list.iter().enumerate();
+        numbered
+            .filter(|(_, file)| is_of_it(&file.kind))
+            .map(|(number, _)| number)
+            .collect()
+    }
+
     /// Where the Lua function at `index` comes from; `None` for C functions and for what was loaded by other means (`load`).
     ///
     /// # Safety

@@ -18,6 +18,10 @@ const CLOSURE_PROTO: usize = 24;
 const PROTO_LINE_COUNT: usize = 28;
 /// Byte offset of `Proto.sizeabslineinfo` (an `int`).
 const PROTO_ABSOLUTE_COUNT: usize = 40;
+/// Byte offset of `Proto.code` (an `Instruction *`).
+const PROTO_CODE: usize = 64;
+/// The instruction that ends a function without results.
+const RETURN_NOTHING: u32 = 71 | 1 << 16;
 /// Byte offset of `Proto.linedefined`, which `lastlinedefined` follows (an `int` each).
 const PROTO_FIRST_LINE: usize = 44;
 /// Byte offset of `Proto.lineinfo` (a `ls_byte *`), which `abslineinfo` follows (pairs of `int`).
@@ -99,6 +103,15 @@ pub unsafe fn set_lines(proto: Proto, (first, last): (u32, u32), relative: &[i8]
             (*pairs.add(number))[1] += moved;
         }
     }
+}
+
+/// Makes a function do nothing whenever it is called from now on.
+///
+/// # Safety
+/// As [`set_lines`].
+pub unsafe fn silence(proto: Proto) {
+    // SAFETY: every function has an instruction, which is its end at least.
+    **((proto.0 + PROTO_CODE) as *const *mut u32) = RETURN_NOTHING;
 }
 
 /// The proof that tables and frames are laid out as this file says, from [`check_in_memory`].
@@ -273,12 +286,18 @@ pub unsafe fn check(l: *mut lua_State) -> bool {
     proved
 }
 
-/// Whether the function four places below the top, which returns at once, has its lines where this file says: another is set and told.
+/// Whether the function four places below the top, which returns at once, has code and lines where this file says: other lines are set and told.
 unsafe fn moves(l: *mut lua_State, f: Proto) -> bool {
     let counts = [PROTO_LINE_COUNT, PROTO_ABSOLUTE_COUNT].map(|offset| *((f.0 + offset) as *const c_int));
     let lines = *((f.0 + PROTO_LINES) as *const *const i8);
     // Two instructions for the result, one for the end.
-    if counts != [3, 0] || lines.is_null() || std::slice::from_raw_parts(lines, 3) != [0, 0, 0] {
+    let code = *((f.0 + PROTO_CODE) as *const *const u32);
+    if counts != [3, 0]
+        || code.is_null()
+        || *code.add(2) != RETURN_NOTHING
+        || lines.is_null()
+        || std::slice::from_raw_parts(lines, 3) != [0, 0, 0]
+    {
         return false;
     }
     let told = |l: *mut lua_State| {

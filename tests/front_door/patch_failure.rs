@@ -191,3 +191,23 @@ fn what_no_parser_survives_is_refused_with_its_line() {
     }
     apply_well(&project, &mut node, GREETING);
 }
+
+#[test]
+fn nothing_of_a_patch_that_was_undone_runs_later() {
+    let (project, mut node) = running();
+    for (name, ghost) in [
+        ("a.lua", "command.label = function() return 'ghost' end print 'a ghost'"),
+        ("b.lua", "while true do end"),
+    ] {
+        let patch = format!("setmetatable({{}}, {{ __gc = function(...) {ghost} end }})\nerror 'as meant'\n");
+        let mark = node.mark();
+        project.drop_file("svc", name, patch);
+        assert!(
+            node.wait_summary(mark, &format!("svc/{name}"))
+                .starts_with("failed and undone: ")
+        );
+        node.ask(".svc", "\"eval\",\"collectgarbage() collectgarbage() return 1\"");
+        assert_eq!(node.ask(".svc", "\"label\""), "old");
+    }
+    assert_eq!(node.count(|line| line.contains("a ghost")), 0);
+}

@@ -21,6 +21,7 @@ use crate::lua::files::{Kind, Origin};
 use crate::lua::guard;
 use crate::lua::heap::record::{self, Snapshot};
 use crate::lua::heap::survey::Survey;
+use crate::lua::layout;
 use crate::lua::outgoing;
 use crate::patch::order::PatchText;
 use crate::patch::outcome::Status;
@@ -113,13 +114,30 @@ impl Work<'_> {
                 self.blame(why);
                 *self.context.deferred.borrow_mut() = deferred;
                 self.context.applied.locked.set(self.locked);
-                if let Err(why) = self.step(take_back) {
-                    self.report.warnings.push(format!("undoing was not complete: {why}"));
+                match self.step(take_back) {
+                    Ok(()) if only_definitions || self.snapshot.is_some() => self.silence(),
+                    Ok(()) => {}
+                    Err(why) => self.report.warnings.push(format!("undoing was not complete: {why}")),
                 }
                 self.report.functions.clear();
                 self.report.notes.clear();
                 self.report.values = 0;
             }
+        }
+    }
+
+    /// Nothing of a patch that was undone is ever to run: not even what Lua calls by itself, a finalizer.
+    unsafe fn silence(&mut self) {
+        let silenced = self.step(|l, work| {
+            let mut files = work.context.files.borrow_mut();
+            let texts = files.texts_of(work.patch.id);
+            for proto in files.protos(l, |origin| texts.contains(&origin.file)) {
+                layout::silence(proto);
+            }
+            Ok(())
+        });
+        if let Err(why) = silenced {
+            self.report.warnings.push(format!("its functions may still run: {why}"));
         }
     }
 
