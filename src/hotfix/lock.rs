@@ -1,10 +1,11 @@
-//! One node per state directory: a file lock that is held for life and names its holder.
+//! One node per state directory: a file lock that is held for life and names its holder. And one that takes files out of a letterbox.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
 use thiserror::Error;
 
 /// The lock's file name. It stands beside the services' archive folders, hence a name that no service is likely to have.
@@ -29,6 +30,19 @@ pub enum LockError {
         /// The state directory.
         dir: PathBuf,
         /// The holder's process id; `None` if it has not written it yet.
+        pid: Option<u32>,
+    },
+    /// Another node takes the files of this letterbox.
+    #[error(
+        "another node{} already takes the patches out of {}: stop it, or give this node its own `dir` under [hotfix] (nodes may share one if all \
+         have after_apply = \"keep\")",
+        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(),
+        dir.display()
+    )]
+    Taken {
+        /// The letterbox.
+        dir: PathBuf,
+        /// The holder's process id, if the system tells.
         pid: Option<u32>,
     },
     /// The directory or the file in it cannot be created, read or locked.
@@ -75,6 +89,42 @@ pub fn acquire(state_dir: &Path) -> Result<StateLock, LockError> {
     }
     write_pid(&mut file).map_err(io_error)?;
     Ok(StateLock { file })
+}
+
+/// Locks a letterbox whose files are moved away, by its folder itself: nothing is written into it. `None` where it is not there, or cannot be
+/// locked.
+///
+/// # Errors
+/// [`LockError::Taken`] while another process has it; this never waits.
+pub fn take_letterbox(dir: &Path) -> Result<Option<File>, LockError> {
+    // Where nothing can be moved away files stay.
+    let is_writable = access(dir, Access::WRITE_OK).is_ok();
+    let Some(folder) = File::open(dir).ok().filter(|_| is_writable) else {
+        return Ok(None);
+    };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => Err(LockError::Taken {
+            dir: dir.to_owned(),
+            pid: holder(&folder),
+        }),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// Who has the lock of a file: in `/proc/locks` a line is `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF`, see proc_locks(5).
+fn holder(file: &File) -> Option<u32> {
+    let inode = file.metadata().ok()?.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, place, ..] = words[..] else {
+            return None;
+        };
+        (place.rsplit(':').next() == Some(&inode))
+            .then(|| pid.parse().ok())
+            .flatten()
+    })
 }
 
 impl Drop for StateLock {

@@ -1,6 +1,7 @@
 //! What the post room's parts share: the books, the patches that new instances get, and who is served next.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -98,7 +99,7 @@ pub struct Office {
     pub(super) kept: Mutex<HashSet<PathBuf>>,
     /// Patches whose first way into a new instance was told.
     told: Mutex<HashSet<u64>>,
-    _lock: StateLock,
+    _locks: (StateLock, Option<File>),
 }
 
 /// What instances tell, on threads that must not wait for a disk.
@@ -116,6 +117,10 @@ impl Office {
     /// When another node has the directory, or it cannot be used.
     pub fn open(config: Config, node: Arc<Node>) -> Result<(Arc<Office>, UnboundedReceiver<Note>), OpenError> {
         let lock = lock::acquire(&config.state)?;
+        let letterbox = match config.keep {
+            true => None,
+            false => lock::take_letterbox(&config.dir)?,
+        };
         let mut history = History::open(&config.state)?;
         let had_archive = Archive::is_in(&config.state);
         let mut archive = Archive::open(&config.state, &history)?;
@@ -160,7 +165,7 @@ impl Office {
             replayed: Mutex::default(),
             kept: Mutex::default(),
             told: Mutex::default(),
-            _lock: lock,
+            _locks: (lock, letterbox),
         });
         Ok((office, received))
     }

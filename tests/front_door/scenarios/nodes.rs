@@ -72,3 +72,26 @@ fn nothing_is_lost_while_the_node_is_down() {
         stage.ends(&End::applied(&["1", "2", "3"]));
     });
 }
+
+#[test]
+fn one_letterbox_belongs_to_one_node_unless_files_stay_in_it() {
+    on_every_file_system(|base| {
+        let stage = Stage::new(base);
+        let letterbox = format!("{:?}", stage.project.path("hotfix").display().to_string());
+        let second = |after: &str| {
+            project(base, &["svc"])
+                .set("hotfix", "dir", &letterbox)
+                .set("hotfix", "after_apply", after)
+        };
+        let refused = second("\"archive\"");
+        let mut node = refused.spawn(&["run"]);
+        assert_eq!(node.wait_exit(), 1);
+        let said = node.lines().join("\n");
+        assert!(
+            said.starts_with("error: another node") && said.contains(" already takes the patches out of "),
+            "{said}"
+        );
+        let keeping = second("\"keep\"");
+        keeping.start().wait_line("ready");
+    });
+}
