@@ -261,17 +261,16 @@ mod tests {
 
     #[test]
     fn a_request_begins_with_a_method_a_path_and_a_version() {
-        for line in ["GET / HTTP/1.1", "POST /x HTTP/1.0", "OPTIONS * HTTP/2.0"] {
+        for line in [
+            "GET / HTTP/1.1",
+            "POST /x HTTP/1.0",
+            "OPTIONS * HTTP/2.0",
+            "get  / http/1.1",
+            "X-1 / HTTP/3",
+        ] {
             assert!(Head::begin(line).is_some(), "{line}");
         }
-        for line in [
-            "",
-            "list",
-            "inject svc HTTP/x.lua",
-            "GET /",
-            "GET / HTTP/1.1 x",
-            "get / http/1.1",
-        ] {
+        for line in ["", "list", "inject svc HTTP/x.lua", "GET /", "GET / HTTP/1.1 x"] {
             assert_eq!(Head::begin(line), None, "{line}");
         }
     }
