@@ -6,6 +6,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The longest line, in bytes without its end: a mebibyte of text, and a command around it.
 pub const LONGEST: usize = (1 << 20) + (64 << 10);
+/// How much is read ahead of the line that is being handled: clients that send without end take no more than this.
+const AHEAD: usize = 64 << 10;
 /// How much is made room for at a time.
 const PIECE: usize = 16 << 10;
 
@@ -67,14 +69,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
-    /// Waits until the client has said that it will send no more; reads ahead meanwhile, as much as one line may have and no further.
+    /// Waits until the client has said that it will send no more; reads ahead meanwhile, at most 64 KiB and as much as one line may have.
     /// May be cancelled without loss.
     ///
     /// # Errors
     /// When the connection is broken.
     pub async fn ended(&mut self) -> io::Result<()> {
         while !self.ended {
-            if self.buffer.len() - self.start > self.longest {
+            if self.buffer.len() - self.start > self.longest.min(AHEAD) {
                 return std::future::pending().await;
             }
             self.fill().await?;
