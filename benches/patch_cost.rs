@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use node::Node;
+use node::{Node, resident_mib};
 use tempfile::TempDir;
 
 const CONFIG: &str =
@@ -132,9 +132,9 @@ fn row((name, text): Kind, count: usize) {
         ("services/svc.lua", SMALL),
     ]);
     office.drop(&text(SMALL, 1));
-    let before = office.resident();
+    let before = resident_mib(office.node.pid());
     let mut costs: Vec<Cost> = (2..count + 2).map(|round| office.drop(&text(SMALL, round))).collect();
-    let after = office.resident();
+    let after = resident_mib(office.node.pid());
     let tenth = count / 10;
     let last = costs.split_off(count - tenth);
     costs.truncate(tenth);
@@ -242,14 +242,6 @@ impl Office {
             assert!(Instant::now() < deadline, "the journal tells of the patch in time");
             std::thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    /// The node's resident memory in MiB; 0 where the system does not tell.
-    fn resident(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.node.pid())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        kibibytes.unwrap_or_default() / 1024.0
     }
 }
 

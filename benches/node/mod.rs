@@ -86,6 +86,14 @@ impl Node {
     }
 }
 
+/// The memory of a process, in MiB; 0 where the system does not tell.
+pub fn resident_mib(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kibibytes.unwrap_or_default() / 1024.0
+}
+
 impl Node {
     /// Stops it in order.
     pub fn stop(&mut self, patience: Duration) {

@@ -1,7 +1,8 @@
 //! The node's memory over time, and whether it grows.
 
-use std::fs;
 use std::time::Instant;
+
+use crate::node::resident_mib;
 
 /// What it may grow by between the first half of the run and its end: a part of it, and so many MiB.
 const SHARE: f64 = 0.10;
@@ -56,12 +57,4 @@ fn median(samples: &[(f64, f64)]) -> f64 {
     let mut figures: Vec<f64> = samples.iter().map(|(_, mib)| *mib).collect();
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
-}
-
-/// 0 where the system does not tell.
-fn resident_mib(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kibibytes.unwrap_or_default() / 1024.0
 }

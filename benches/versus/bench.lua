@@ -17,15 +17,12 @@ local function rate(step, every)
     return count * 1000000000 / (skynet.hpc() - began)
 end
 
--- Calls from `pairs` services to as many others.
-local function calls(number, ...)
-    local callers = {}
-    for index = 1, number do callers[index] = skynet.newservice("caller", skynet.newservice "echo") end
+-- Runs `measure(index)` in so many coroutines at once; the sum of their figures.
+local function together(number, measure)
     local total, left, main = 0, number, coroutine.running()
-    for _, caller in ipairs(callers) do
-        local arguments = table.pack(...)
+    for index = 1, number do
         skynet.fork(function()
-            local figure = skynet.call(caller, "lua", SECONDS, table.unpack(arguments, 1, arguments.n))
+            local figure = measure(index)
             total = total + figure
             left = left - 1
             if left == 0 then skynet.wakeup(main) end
@@ -33,6 +30,16 @@ local function calls(number, ...)
     end
     skynet.wait()
     return total
+end
+
+-- Calls from `pairs` services to as many others.
+local function calls(number, ...)
+    local callers = {}
+    for index = 1, number do callers[index] = skynet.newservice("caller", skynet.newservice "echo") end
+    local arguments = table.pack(...)
+    return together(number, function(index)
+        return skynet.call(callers[index], "lua", SECONDS, table.unpack(arguments, 1, arguments.n))
+    end)
 end
 
 function workloads.call_1() return calls(1, "set", 12) end
@@ -52,18 +59,7 @@ end
 
 -- A hundred coroutines that take turns.
 function workloads.fork_yield()
-    local COROUTINES <const> = 100
-    local main, left, total = coroutine.running(), COROUTINES, 0
-    for _ = 1, COROUTINES do
-        skynet.fork(function()
-            local figure = rate(skynet.yield, 100)
-            total = total + figure
-            left = left - 1
-            if left == 0 then skynet.wakeup(main) end
-        end)
-    end
-    skynet.wait()
-    return total
+    return together(100, function() return rate(skynet.yield, 100) end)
 end
 
 -- What a fork costs that does nothing.

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use crate::hotfix::archive::{ArchiveError, Claim};
 use crate::hotfix::books::{Books, Due, RETRY, not_yet, reread};
-use crate::hotfix::history::HistoryError;
+use crate::hotfix::history::{History, HistoryError};
 use crate::hotfix::office::Office;
 use crate::hotfix::record::{Event, EventKind, Outcome, PatchId, Subject, Withdrawn};
 use crate::watch::Settled;
@@ -24,8 +24,13 @@ impl Office {
     /// # Errors
     /// When the history cannot be written now: it is tried again until it can.
     pub(super) fn enter(&self, due: Due) -> Result<(), HistoryError> {
+        self.write(|books| books.enter(due))
+    }
+
+    /// Writes into the books; what they lack then is written as soon as that is possible.
+    fn write(&self, work: impl FnOnce(&mut Books) -> Result<(), HistoryError>) -> Result<(), HistoryError> {
         let (written, is_behind) = self.books(|books| {
-            let written = books.enter(due);
+            let written = work(books);
             (written, books.is_behind())
         });
         if is_behind {
@@ -39,17 +44,12 @@ impl Office {
     /// # Errors
     /// When the history cannot be written: it must not be done.
     pub(super) fn announce(&self, event: &Event) -> Result<(), HistoryError> {
-        let (written, is_behind) = self.books(|books| {
-            let written = books.catch_up().and_then(|()| books.history.event(event));
-            if written.is_ok() {
-                books.write_journal();
-            }
-            (written, books.is_behind())
-        });
-        if is_behind {
-            self.trouble.notify_one();
-        }
-        written
+        self.write(|books| {
+            books.catch_up()?;
+            books.history.event(event)?;
+            books.write_journal();
+            Ok(())
+        })
     }
 
     /// Writes down what the node itself did with a patch.
@@ -87,13 +87,15 @@ impl Office {
         }
     }
 
+    /// What the history has; nothing if it cannot be read, which is logged.
+    pub(super) fn look_up<T>(&self, look: impl FnOnce(&History) -> Result<Option<T>, HistoryError>) -> Option<T> {
+        let found = self.books(|books| look(&books.history));
+        found.inspect_err(|error| warn!("[hotfix] {error}")).ok().flatten()
+    }
+
     /// When and why the patch whose bytes this file has was rolled back or retired, if that was the last thing that became of it.
     pub(super) fn withdrawn(&self, file: &Settled) -> Option<(Timestamp, Withdrawn)> {
-        let found = self.books(|books| books.history.withdrawn(&file.service, &file.name, &file.sha256));
-        found.unwrap_or_else(|error| {
-            warn!("[hotfix] {error}");
-            None
-        })
+        self.look_up(|history| history.withdrawn(&file.service, &file.name, &file.sha256))
     }
 
     /// Whether an earlier run of the node has handled this very file and left it where it is: what lives on of its patch is replayed.
@@ -101,11 +103,7 @@ impl Office {
         if !self.config.replay || !is_unchanged_since(file, self.began) {
             return false;
         }
-        let filed = self.books(|books| books.history.filed(&file.service, &file.name, &file.sha256));
-        let filed = filed.unwrap_or_else(|error| {
-            warn!("[hotfix] {error}");
-            None
-        });
+        let filed = self.look_up(|history| history.filed(&file.service, &file.name, &file.sha256));
         filed.is_some_and(|when| is_unchanged_since(file, when))
     }
 

@@ -215,6 +215,21 @@ impl Office {
         round.ask(instances, lost).await
     }
 
+    /// The same; those that are too busy are noted and logged when they answer.
+    pub(super) async fn apply_and_await(
+        self: &Arc<Self>,
+        patch: &Arc<Patch>,
+        instances: &[Arc<Instance>],
+        lost: &HashSet<u32>,
+        asker: &Asker,
+    ) -> Vec<InstanceReport> {
+        let answers = self.apply(patch, instances, lost, asker).await;
+        if !answers.lost.is_empty() {
+            self.await_late(patch, answers.late);
+        }
+        answers.reports
+    }
+
     /// Decides whether new instances get the patch.
     pub(super) fn settle(&self, patch: &Arc<Patch>, reports: &[InstanceReport]) {
         match reports.iter().find(|report| report.status == Status::Applied) {

@@ -1,7 +1,6 @@
 //! Answers that come after a patch was told as not reached: they are logged, and where they are the first, they are its verdict.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,16 +49,10 @@ impl Office {
             match (undecided, reports.is_empty()) {
                 (Some(undecided), false) => office.decide(undecided, &reports).await,
                 // All have ended: the file is for whoever comes.
-                (Some(undecided), true) => office.offer_again(undecided.parcel.path.as_deref()),
+                (Some(undecided), true) => undecided.parcel.path.iter().for_each(|path| office.look_again(path)),
                 (None, _) => {}
             }
         });
-    }
-
-    fn offer_again(&self, dropped: Option<&Path>) {
-        if let (Some(path), Some(watcher)) = (dropped, self.watcher()) {
-            watcher.recheck(path);
-        }
     }
 
     /// In dev mode: an instance has got saved texts after all.
@@ -75,11 +68,10 @@ impl Office {
     async fn bring_to_newcomers(self: &Arc<Self>, patch: &Arc<Patch>, parcel: &Parcel, owed: &HashSet<u32>) {
         let mut newcomers = self.node.registry().of_service(&parcel.service);
         newcomers.retain(|instance| !owed.contains(&instance.identity.handle.0));
-        let answers = self.apply(patch, &newcomers, &HashSet::new(), &parcel.by).await;
-        if !answers.lost.is_empty() {
-            self.await_late(patch, answers.late);
-        }
-        for report in answers.reports {
+        for report in self
+            .apply_and_await(patch, &newcomers, &HashSet::new(), &parcel.by)
+            .await
+        {
             self.tell_caught_up(patch, report);
         }
     }

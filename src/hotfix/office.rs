@@ -218,6 +218,13 @@ impl Office {
         self.watcher.get()
     }
 
+    /// Has the watcher look at a dropped file again.
+    pub(super) fn look_again(&self, path: &Path) {
+        if let Some(watcher) = self.watcher() {
+            watcher.recheck(path);
+        }
+    }
+
     /// How long an instance may be at an order.
     pub(super) fn limits(&self) -> Limits {
         Limits {

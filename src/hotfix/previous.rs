@@ -7,8 +7,6 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use tracing::warn;
-
 use crate::actor::address::Handle;
 use crate::actor::instance::Instance;
 use crate::hotfix::asker::Asker;
@@ -88,9 +86,8 @@ impl Office {
 
     /// The functions that a patch replaced or defined, by name.
     fn functions_of(&self, id: u64) -> HashSet<String> {
-        let shown = self.books(|books| books.history.show(PatchId(id)));
-        let record = shown.inspect_err(|error| warn!("[hotfix] {error}")).ok().flatten();
-        let functions = record.map(|shown| shown.record.outcome.functions).unwrap_or_default();
+        let shown = self.look_up(|history| history.show(PatchId(id)));
+        let functions = shown.map(|shown| shown.record.outcome.functions).unwrap_or_default();
         functions.into_iter().map(|function| function.name).collect()
     }
 
@@ -162,17 +159,11 @@ impl Office {
         lost: &HashSet<u32>,
         asker: &Asker,
     ) -> Vec<Handle> {
-        let answers = self.apply(patch, instances, lost, asker).await;
-        if !answers.lost.is_empty() {
-            self.await_late(patch, answers.late);
-        }
-        answers
-            .reports
-            .iter()
-            .for_each(|report| self.note_behind(patch, report));
-        let anew = answers.reports.iter().filter(|report| report.status == Status::Applied);
+        let reports = self.apply_and_await(patch, instances, lost, asker).await;
+        reports.iter().for_each(|report| self.note_behind(patch, report));
+        let anew = reports.iter().filter(|report| report.status == Status::Applied);
         let anew = anew.map(|report| Handle(report.handle)).collect();
-        let failed = answers.reports.into_iter().filter(|report| !report.status.is_live());
+        let failed = reports.into_iter().filter(|report| !report.status.is_live());
         bad.extend(failed.map(|report| (patch.id, report)));
         anew
     }

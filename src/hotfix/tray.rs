@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -13,15 +12,13 @@ use tracing::{info, warn};
 use crate::failpoint::failpoint;
 use crate::hotfix::asker::Asker;
 use crate::hotfix::bookkeeping::is_unchanged_since;
+use crate::hotfix::books::RETRY;
 use crate::hotfix::office::Office;
 use crate::hotfix::parcel::Parcel;
 use crate::hotfix::record::{Origin, Target, Withdrawn};
 use crate::patch::outcome::Status;
 use crate::trust;
 use crate::watch::{self, Settled, read_settled};
-
-/// How soon a file is offered again that could not be written into the history.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// What lies in a tray.
 pub enum Letter {
@@ -142,7 +139,7 @@ impl Tray {
         }
         let (name, path, label) = (file.name.clone(), file.path.clone(), file.display.clone());
         let Some(bytes) = self.bytes(&file) else {
-            self.look_again(&path);
+            self.office.look_again(&path);
             return false;
         };
         let error = match self.office.deliver(parcel(file, bytes), instances).await {
@@ -172,19 +169,11 @@ impl Tray {
         (hex::encode(read.sha256) == file.sha256).then_some(read.bytes)
     }
 
-    fn look_again(&self, path: &Path) {
-        if let Some(watcher) = self.office.watcher() {
-            watcher.recheck(path);
-        }
-    }
-
     fn retry(&self, path: PathBuf) {
         let office = self.office.clone();
         tokio::spawn(async move {
             tokio::time::sleep(RETRY).await;
-            if let Some(watcher) = office.watcher() {
-                watcher.recheck(&path);
-            }
+            office.look_again(&path);
         });
     }
 }

@@ -249,9 +249,7 @@ unsafe fn carry_out(context: &Context, patch: &Arc<Patch>, mode: Mode) -> Outcom
         Ok(()) => work.attempt(),
         Err(why) => work.blame(why),
     }
-    if let Err(why) = work.step(attempt::compact) {
-        tracing::debug!("texts of the past are kept: {why}");
-    }
+    compact::compact(context);
     if let Err(why) = work.step(attempt::forget_heap) {
         tracing::debug!("a log of the heap is left to the collector: {why}");
     }

@@ -85,13 +85,13 @@ fn counts(node: &Node) -> (u64, u64) {
 /// A patch comes while so many messages wait: none of them is handled by the old code.
 fn a_patch_overtakes(messages: u64) {
     let (project, mut node) = flooded("\"1 GiB\"");
-    let before = resident(&node);
+    let before = node.resident().unwrap_or_default();
     let began = Instant::now();
     assert_eq!(
         node.ask(".source", &format!("\"flood\",\".sink\",{messages}")),
         messages.to_string()
     );
-    let (sent, grown) = (began.elapsed(), resident(&node) - before);
+    let (sent, grown) = (began.elapsed(), node.resident().unwrap_or_default() - before);
     project.drop_file("sink", "x.lua", "function command.item() count = count + 1 end\n");
     let summary = node.wait_summary(Mark::START, "sink/x.lua");
     assert!(summary.contains("the patch is pending there"), "{summary}");
@@ -197,7 +197,7 @@ fn ten_thousand_instances_are_patched() {
 #[test]
 fn clients_that_do_not_read_delay_nobody_and_take_little_memory() {
     let (project, mut node) = flooded("\"1 GiB\"");
-    let before = resident(&node);
+    let before = node.resident().unwrap_or_default();
     let mut deaf: Vec<TcpStream> = (0..20)
         .map(|_| TcpStream::connect(node.address()).expect("the console accepts"))
         .collect();
@@ -216,16 +216,8 @@ fn clients_that_do_not_read_delay_nobody_and_take_little_memory() {
         node.wait_summary(mark, "source/x.lua");
         assert_eq!(node.ask(".source", "\"round\""), round.to_string());
     }
-    let grown = resident(&node) - before;
+    let grown = node.resident().unwrap_or_default() - before;
     assert!(grown < 64 << 20, "{grown} bytes more");
     drop(deaf);
     node.console().cmd("list").succeeded();
-}
-
-/// The memory of the node's process, in bytes; 0 where the system does not tell.
-fn resident(node: &Node) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kibibytes.unwrap_or_default() * 1024
 }

@@ -13,8 +13,8 @@ use super::budget::Run;
 use super::exchange::{Tables, Written, scope};
 use super::joins::Maker;
 use super::{
-    FOUND, FUNCTIONS, HOOKS, JOURNAL, LIST, LOG, MADE, RETURNED, SLOTS, Step, Work, bind, compact, gather, get,
-    hazards, hooks, lines, put, remember, revise, tell,
+    FOUND, FUNCTIONS, HOOKS, JOURNAL, LIST, LOG, MADE, RETURNED, SLOTS, Step, Work, bind, gather, get, hazards, hooks,
+    lines, put, remember, revise, tell,
 };
 use crate::lua::context::{Context, Trial};
 use crate::lua::files::{Kind, Origin};
@@ -301,12 +301,6 @@ unsafe fn tell_lines(l: *mut lua_State, work: &mut Work<'_>) -> Step {
     let unchanged = work.revisions.iter().flat_map(|revising| &revising.unchanged);
     let moves: Vec<(Origin, Origin)> = unchanged.map(|(was, _, now)| (*was, *now)).collect();
     lines::move_lines(l, work.context, &moves)
-}
-
-/// Lets go of what nobody needs any more.
-pub unsafe fn compact(l: *mut lua_State, work: &mut Work<'_>) -> Step {
-    compact::compact(l, work.context);
-    Ok(())
 }
 
 /// Writes the heap down.

@@ -12,6 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::exchange::scope;
 use super::in_flight;
+use super::step::protected;
 use crate::lua::applied::Group;
 use crate::lua::context::Context;
 use crate::lua::files::Origin;
@@ -27,21 +28,31 @@ const SLACK: usize = 12;
 /// Lets go of what is not needed, if that may be much.
 ///
 /// # Safety
-/// `l` is the main thread inside a protected call; the collector is stopped.
-pub unsafe fn compact(l: *mut lua_State, context: &Context) {
+/// The VM is open and idle, this is its thread, and the collector is stopped.
+pub unsafe fn compact(context: &Context) {
+    let done = protected(context, &mut |l| {
+        let_go(l, context);
+        Ok(())
+    });
+    if let Err(why) = done {
+        tracing::debug!("texts of the past are kept: {why}");
+    }
+}
+
+unsafe fn let_go(l: *mut lua_State, context: &Context) {
     let saves: Vec<u64> = {
         let undo = context.applied.undo.borrow();
         let saved = undo.values().filter(|undo| undo.patch.is_saved());
         saved.map(|undo| undo.patch.id).collect()
     };
-    let count = past(context).len();
-    if saves.len() < BACK + SLACK && count < context.applied.compact_at.get().max(BACK + SLACK) {
+    let mut texts = past(context);
+    if saves.len() < BACK + SLACK && texts.len() < context.applied.compact_at.get().max(BACK + SLACK) {
         return;
     }
     if saves.len() >= BACK + SLACK {
         settle(l, context, &saves[..saves.len() - BACK]);
+        texts = past(context);
     }
-    let mut texts = past(context);
     let before = texts.len();
     needed(context, |text| {
         texts.remove(&text);

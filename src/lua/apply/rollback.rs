@@ -69,13 +69,7 @@ pub fn roll_back(context: &Context, order: &Rollback) -> InstanceReport {
             };
         } else {
             report.status = Status::Applied;
-            let compacted = protected(context, &mut |l| {
-                compact(l, context);
-                Ok(())
-            });
-            if let Err(why) = compacted {
-                tracing::debug!("texts of the past are kept: {why}");
-            }
+            compact(context);
         }
         idle.end(context);
     }

@@ -173,11 +173,7 @@ fn clients_that_vanish_leave_nothing_behind() {
     assert!(back.is_some(), "{} open files, {before} before", files());
 }
 
-/// The node's resident memory, or 0 where /proc does not tell.
+/// The node's resident memory, or 0 where the system does not tell.
 fn resident_kib(node: &Node) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid()));
-    let status = status.unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let figure = line.and_then(|line| line.split_whitespace().next());
-    figure.and_then(|kib| kib.parse().ok()).unwrap_or_default()
+    node.resident().unwrap_or_default() / 1024
 }

@@ -46,13 +46,8 @@ fn a_file_over_the_limit_is_refused_unread() {
 }
 
 /// The memory that the node has, in bytes.
-fn resident(stage: &Stage) -> usize {
-    const KIB: usize = 1024;
-    let status = fs::read_to_string(format!("/proc/{}/status", stage.node.pid()));
-    let status = status.unwrap_or_else(|_| skip("there is no /proc"));
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    number.and_then(|number| number.parse::<usize>().ok()).expect("VmRSS") * KIB
+fn resident(stage: &Stage) -> u64 {
+    stage.node.resident().unwrap_or_else(|| skip("there is no /proc"))
 }
 
 #[test]
