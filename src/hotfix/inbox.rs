@@ -55,11 +55,12 @@ impl Inbox {
             }
             Event::Refused { path, why } => info!("[hotfix] refused: {path} {why}"),
             Event::Gone { service, name } => {
-                self.office.waiting.forget(service.clone(), name.clone());
                 if let Some(tray) = self.trays.get(&service) {
+                    let path = self.office.config.dir.join(&service).join(&name);
                     // As above.
-                    let _ = tray.send(Letter::Left(name));
+                    let _ = tray.send(Letter::Left(name.clone(), path));
                 }
+                self.office.waiting.forget(service, name);
             }
             Event::Notice(text) => info!("[hotfix] {text}"),
             Event::Scanned => {}

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -24,8 +24,8 @@ use crate::watch::{self, Settled, read_settled};
 pub enum Letter {
     /// A file came.
     Came(Settled),
-    /// The file of this name is gone.
-    Left(String),
+    /// The file of this name, at this path, is gone.
+    Left(String, PathBuf),
 }
 
 /// See the module.
@@ -65,8 +65,8 @@ impl Tray {
             match self.letters.pop_front() {
                 Some(Letter::Came(file)) => self.open(file).await,
                 // The next one is another, though a disk may give it the same number.
-                Some(Letter::Left(name)) => self.forget(&name),
-                None => {}
+                Some(Letter::Left(name, path)) if !self.is_back(&name, &path) => self.forget(&name),
+                Some(Letter::Left(..)) | None => {}
             }
         }
     }
@@ -76,6 +76,12 @@ impl Tray {
             *self.coming.entry(file.name.clone()).or_default() += 1;
         }
         self.letters.push_back(letter);
+    }
+
+    /// Whether the file that was handled is there after all: claimed for the archive, and given back since it had been saved over.
+    fn is_back(&self, name: &str, path: &Path) -> bool {
+        let known = self.handled.get(name);
+        known.is_some_and(|(id, _)| watch::stamp(path).is_ok_and(|stamp| stamp.id() == *id))
     }
 
     fn forget(&mut self, name: &str) {
