@@ -185,6 +185,8 @@ impl Node {
         }
         if instance.wake() {
             self.queue.push(instance.clone());
+        } else {
+            self.queue.share(instance);
         }
         Ok(())
     }

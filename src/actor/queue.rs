@@ -1,22 +1,35 @@
 //! The run queue: which instances have work, and which worker gets the next one.
+//!
+//! An instance that a turn has woken waits in that worker's own [`Slot`] and runs next there; everything else waits in one queue for all
+//! workers. One idle worker at a time looks now and then whether something waits in a slot whose worker does not come to it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 use crate::actor::instance::Instance;
+use crate::actor::slot::{self, Put, Sight, Slot};
 
 /// Instances that have work, in the order in which they got it; those with a job come first.
 #[derive(Default)]
 pub struct RunQueue {
     queues: Mutex<Queues>,
     bell: Condvar,
+    /// Of all workers.
+    slots: RwLock<Vec<Arc<Slot>>>,
     /// Workers that look for work just now: while there is one, nobody needs to be woken.
     searching: AtomicUsize,
+    /// Workers that wait for the bell.
+    asleep: AtomicUsize,
+    /// Those of them that wake up by themselves, to look at the slots.
+    watching: AtomicUsize,
     /// Queued instances, to look without the lock.
     waiting: AtomicUsize,
+    /// Those of them with a job.
+    urgent: AtomicUsize,
     stopped: AtomicBool,
 }
 
@@ -24,15 +37,60 @@ pub struct RunQueue {
 struct Queues {
     urgent: VecDeque<Arc<Instance>>,
     normal: VecDeque<Arc<Instance>>,
-    asleep: usize,
 }
 
 /// How often an idle worker looks for work before it sleeps: some 10 µs, less than waking it again costs.
 const SEARCH_ROUNDS: usize = 200;
+/// How many turns a worker takes out of its slot while others wait in the queue.
+const STREAK: usize = 16;
+/// How often an idle worker looks at the slots. What waits there while its worker is busy is taken after twice that time at most.
+const WATCH_EVERY: Duration = Duration::from_millis(1);
+
+/// What a worker keeps between two turns.
+pub(super) struct Seat {
+    slot: Arc<Slot>,
+    /// Turns taken out of the slot since the last one from the queue.
+    streak: usize,
+    lookout: Lookout,
+}
+
+/// What somebody saw in the slots when it looked last.
+#[derive(Default)]
+pub(super) struct Lookout {
+    seen: Vec<(Arc<Slot>, Sight)>,
+}
 
 impl RunQueue {
-    /// Queues an instance that has messages.
+    /// Makes this thread a worker.
+    pub(super) fn sit_down(&self) -> Seat {
+        let slot = Arc::new(Slot::default());
+        self.slots.write().push(slot.clone());
+        slot::sit_down(slot.clone());
+        Seat {
+            slot,
+            streak: 0,
+            lookout: Lookout::default(),
+        }
+    }
+
+    /// Ends what [`RunQueue::sit_down`] has begun.
+    pub(super) fn stand_up(&self, seat: Seat) {
+        self.slots.write().retain(|slot| !Arc::ptr_eq(slot, &seat.slot));
+        if let Some(instance) = seat.slot.take() {
+            self.add(instance, false);
+        }
+    }
+
+    /// Queues an instance that was just woken by a message.
     pub fn push(&self, instance: Arc<Instance>) {
+        match slot::put(instance) {
+            Put::There => self.call_watcher(),
+            Put::InPlaceOf(instance) | Put::Refused(instance) => self.add(instance, false),
+        }
+    }
+
+    /// Queues an instance whose turn is over while there is more to do, behind all others.
+    pub(super) fn push_back(&self, instance: Arc<Instance>) {
         self.add(instance, false);
     }
 
@@ -41,12 +99,36 @@ impl RunQueue {
         self.add(instance, true);
     }
 
+    /// One that was woken before gets another message: that is worth another worker, if there is one.
+    pub(super) fn share(&self, instance: &Arc<Instance>) {
+        if let Some(instance) = slot::take_out(instance) {
+            self.add(instance, false);
+        }
+    }
+
     fn add(&self, instance: Arc<Instance>, urgent: bool) {
         let mut queues = self.queues.lock();
-        let queue = if urgent { &mut queues.urgent } else { &mut queues.normal };
-        queue.push_back(instance);
+        if urgent {
+            queues.urgent.push_back(instance);
+            self.urgent.fetch_add(1, Ordering::SeqCst);
+        } else {
+            queues.normal.push_back(instance);
+        }
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        if queues.asleep > 0 && self.searching.load(Ordering::SeqCst) == 0 {
+        if self.asleep.load(Ordering::SeqCst) > 0 && self.searching.load(Ordering::SeqCst) == 0 {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Something waits in a slot: somebody who has nothing else to do is to have an eye on it.
+    fn call_watcher(&self) {
+        // Whoever is about to sleep has said so before it looks at the slots, so one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::SeqCst) > 0
+            && self.watching.load(Ordering::SeqCst) == 0
+            && self.searching.load(Ordering::SeqCst) == 0
+        {
+            let _lock = self.queues.lock();
             self.bell.notify_one();
         }
     }
@@ -59,18 +141,28 @@ impl RunQueue {
     }
 
     fn take(&self, queues: &mut Queues) -> Option<Arc<Instance>> {
-        let instance = queues.urgent.pop_front().or_else(|| queues.normal.pop_front())?;
+        let instance = match queues.urgent.pop_front() {
+            Some(instance) => {
+                self.urgent.fetch_sub(1, Ordering::SeqCst);
+                instance
+            }
+            None => queues.normal.pop_front()?,
+        };
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         Some(instance)
     }
 
     /// Waits for the next instance to run; `None` when the node stops.
-    pub(super) fn next(&self) -> Option<Arc<Instance>> {
-        if let Some(instance) = self.take(&mut self.queues.lock()) {
-            return self.running().then_some(instance);
+    pub(super) fn next(&self, seat: &mut Seat) -> Option<Arc<Instance>> {
+        let found = self.next_of_slot(seat).or_else(|| {
+            seat.streak = 0;
+            self.take(&mut self.queues.lock())
+        });
+        if found.is_some() {
+            return found.filter(|_| self.running());
         }
         self.searching.fetch_add(1, Ordering::SeqCst);
-        let found = self.search();
+        let found = self.search(&mut seat.lookout);
         // The last searcher that found something rings for the next one, in case more has come meanwhile.
         let was_last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
         if found.is_some() && was_last && self.waiting.load(Ordering::SeqCst) > 0 {
@@ -79,7 +171,21 @@ impl RunQueue {
         found.filter(|_| self.running())
     }
 
-    fn search(&self) -> Option<Arc<Instance>> {
+    /// What waits in the worker's own slot, unless it is others' turn.
+    fn next_of_slot(&self, seat: &mut Seat) -> Option<Arc<Instance>> {
+        if self.urgent.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let instance = seat.slot.take()?;
+        if seat.streak < STREAK || self.waiting.load(Ordering::Relaxed) == 0 {
+            seat.streak += 1;
+            return Some(instance);
+        }
+        self.add(instance, false);
+        None
+    }
+
+    fn search(&self, lookout: &mut Lookout) -> Option<Arc<Instance>> {
         for round in 0..SEARCH_ROUNDS {
             if self.waiting.load(Ordering::SeqCst) > 0
                 && let Some(instance) = self.take(&mut self.queues.lock())
@@ -100,12 +206,36 @@ impl RunQueue {
             if !self.running() {
                 return None;
             }
-            queues.asleep += 1;
-            self.searching.fetch_sub(1, Ordering::SeqCst);
-            self.bell.wait(&mut queues);
-            self.searching.fetch_add(1, Ordering::SeqCst);
-            queues.asleep -= 1;
+            if let Some(instance) = self.sleep(&mut queues, lookout) {
+                return Some(instance);
+            }
         }
+    }
+
+    /// Sleeps until the bell rings, or, if something is going on in the slots and nobody else looks at them, a moment; what waits there too
+    /// long then.
+    fn sleep(&self, queues: &mut MutexGuard<'_, Queues>, lookout: &mut Lookout) -> Option<Arc<Instance>> {
+        self.asleep.fetch_add(1, Ordering::SeqCst);
+        self.searching.fetch_sub(1, Ordering::SeqCst);
+        let watches = self.watching.load(Ordering::SeqCst) == 0 && lookout.something_goes_on(&self.slots.read());
+        if watches {
+            self.watching.fetch_add(1, Ordering::SeqCst);
+            self.bell.wait_for(queues, WATCH_EVERY);
+            self.watching.fetch_sub(1, Ordering::SeqCst);
+        } else {
+            self.bell.wait(queues);
+        }
+        self.searching.fetch_add(1, Ordering::SeqCst);
+        self.asleep.fetch_sub(1, Ordering::SeqCst);
+        if watches { lookout.overdue().next() } else { None }
+    }
+
+    /// Brings what waits in a slot since the last look into the queue: for when no worker is idle, and one of them is away.
+    pub(super) fn rescue(&self, lookout: &mut Lookout) {
+        for instance in lookout.overdue() {
+            self.add(instance, false);
+        }
+        lookout.something_goes_on(&self.slots.read());
     }
 
     /// Whether an instance waits for a worker.
@@ -115,5 +245,25 @@ impl RunQueue {
 
     pub(super) fn running(&self) -> bool {
         !self.stopped.load(Ordering::SeqCst)
+    }
+}
+
+impl Lookout {
+    /// Looks at the slots; whether something waits in one, or was put into one since the last look.
+    fn something_goes_on(&mut self, slots: &[Arc<Slot>]) -> bool {
+        let now: Vec<(Arc<Slot>, Sight)> = slots.iter().map(|slot| (slot.clone(), slot.look())).collect();
+        let known = |(slot, sight): &(Arc<Slot>, Sight)| {
+            let mut seen = self.seen.iter();
+            seen.any(|(other, before)| Arc::ptr_eq(slot, other) && before == sight)
+        };
+        let goes_on = now.iter().any(|new| new.1.occupied || !known(new));
+        self.seen = now;
+        goes_on
+    }
+
+    /// Takes what waits in a slot and did so at the last look.
+    fn overdue(&self) -> impl Iterator<Item = Arc<Instance>> + '_ {
+        let occupied = self.seen.iter().filter(|(_, sight)| sight.occupied);
+        occupied.filter_map(|(slot, sight)| slot.take_if_still(*sight))
     }
 }

@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::actor::address::Handle;
 use crate::actor::instance::{Instance, Turn};
 use crate::actor::node::Node;
+use crate::actor::queue::Lookout;
 
 /// How often the workers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -83,12 +84,14 @@ impl Crew {
         let (crew, own) = (self.clone(), worker.clone());
         self.workers.lock().push(worker);
         let work = move || {
-            while let Some(instance) = crew.node.queue().next() {
+            let mut seat = crew.node.queue().sit_down();
+            while let Some(instance) = crew.node.queue().next(&mut seat) {
                 crew.run(&own, instance);
                 if crew.is_superfluous() {
                     break;
                 }
             }
+            crew.node.queue().stand_up(seat);
             crew.workers.lock().retain(|other| !Arc::ptr_eq(other, &own));
         };
         let started = std::thread::Builder::new().name("worker".into()).spawn(work);
@@ -106,7 +109,7 @@ impl Crew {
         worker.handle.store(0, Ordering::Relaxed);
         match turn {
             Turn::Over => {}
-            Turn::Again => self.node.queue().push(instance),
+            Turn::Again => self.node.queue().push_back(instance),
             Turn::Ended(orphans) => self.node.bury(&instance, orphans),
         }
     }
@@ -123,8 +126,10 @@ impl Crew {
     /// Looks at the workers until the node stops.
     fn look_after(self: &Arc<Self>) {
         let mut seen: Vec<(Arc<Worker>, u64, u32)> = Vec::new();
+        let mut lookout = Lookout::default();
         while self.node.queue().running() {
             std::thread::sleep(LOOK_EVERY);
+            self.node.queue().rescue(&mut lookout);
             let workers = self.workers.lock().clone();
             seen = workers.into_iter().map(|worker| look(worker, &seen)).collect();
             let away = seen.iter().filter(|(_, _, looks)| *looks >= AWAY_AFTER).count();

@@ -166,3 +166,78 @@ fn a_long_c_call_that_ends_after_the_time_limit_is_undone() {
     );
     assert_eq!(greet(&node), "<hello you>");
 }
+
+/// Sends one message, then goes on for as long as there is no file `go`.
+const BUSY: &str = r#"
+local skynet = require "skynet"
+
+skynet.start(function()
+	skynet.dispatch("lua", function(_, _, to)
+		skynet.send(to, "lua")
+		local file
+		repeat file = io.open "go" until file
+		file:close()
+		print "went"
+	end)
+end)
+"#;
+
+#[test]
+fn whoever_a_busy_service_has_sent_something_does_not_wait_for_it() {
+    for threads in ["1", "2"] {
+        let project = Project::empty()
+            .set("node", "threads", threads)
+            .service("busy", BUSY)
+            .service(
+                "told",
+                r#"
+                local skynet = require "skynet"
+                skynet.start(function() skynet.dispatch("lua", function() print "told" end) end)
+                "#,
+            )
+            .service(
+                "main",
+                r#"
+                local skynet = require "skynet"
+                skynet.start(function() skynet.send(skynet.newservice "busy", "lua", skynet.newservice "told") end)
+                "#,
+            );
+        let mut node = project.start();
+        node.wait_line("told");
+        project.write("go", "");
+        node.wait_line("went");
+        assert_eq!(node.stop(), 0);
+    }
+}
+
+#[test]
+fn two_that_keep_each_other_busy_leave_others_their_turn() {
+    let project = Project::empty()
+        .set("node", "threads", "1")
+        .service(
+            "echo",
+            r#"
+            local skynet = require "skynet"
+            skynet.start(function() skynet.dispatch("lua", function(...) skynet.retpack(...) end) end)
+            "#,
+        )
+        .service(
+            "main",
+            r#"
+            local skynet = require "skynet"
+            require "skynet.manager"
+            skynet.start(function()
+                local busy, idle = skynet.newservice "echo", skynet.newservice "echo"
+                skynet.name(".idle", idle)
+                skynet.fork(function() while true do skynet.call(busy, "lua") end end)
+                print "ready"
+            end)
+            "#,
+        );
+    let mut node = project.start();
+    node.wait_line("ready");
+    for _ in 0..20 {
+        node.ask(".idle", "\"answers\"");
+    }
+    assert_eq!(node.stop(), 0);
+}
