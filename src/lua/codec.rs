@@ -12,6 +12,7 @@ use std::fmt;
 use mlua::ffi::{self, lua_State};
 
 use crate::lua::context::Context;
+use crate::lua::layout;
 use crate::lua::wire::{
     BOOLEAN, LONG_STRING, MAX_DEPTH, MAX_DETAIL, NIL, NUMBER, NUMBER_BYTE, NUMBER_DWORD, NUMBER_QWORD, NUMBER_REAL,
     NUMBER_WORD, NUMBER_ZERO, SHORT_STRING, TABLE, USERDATA, pack_integer, pack_string, tag,
@@ -105,7 +106,7 @@ unsafe fn pack_table(l: *mut lua_State, context: &Context, index: c_int, depth: 
         pack_value(l, context, -1, depth);
         ffi::lua_pop(l, 1);
     }
-    ffi::lua_pushnil(l);
+    push_last_of_list(l, context, index, length);
     while ffi::lua_next(l, index) != 0 {
         let in_list = ffi::lua_isinteger(l, -2) != 0
             && (1..=length as i64).contains(&ffi::lua_tointegerx(l, -2, std::ptr::null_mut()));
@@ -116,6 +117,18 @@ unsafe fn pack_table(l: *mut lua_State, context: &Context, index: c_int, depth: 
         ffi::lua_pop(l, 1);
     }
     scratch(context).push(tag(NIL, 0));
+}
+
+/// Pushes the key behind which `lua_next` finds what is not in a table's list: its last, if the list lies in the array part, which comes first.
+unsafe fn push_last_of_list(l: *mut lua_State, context: &Context, index: c_int, length: usize) {
+    if let Some(&Some(proof)) = context.host.in_memory.get()
+        && length > 0
+        && layout::parts(proof, ffi::lua_topointer(l, index)).array_length() >= length
+    {
+        ffi::lua_pushinteger(l, length as i64);
+    } else {
+        ffi::lua_pushnil(l);
+    }
 }
 
 /// Packs a table as its `__pairs` shows it; the metamethod is on top of the stack. What it calls may pack, too, and may fail: the
@@ -142,6 +155,9 @@ unsafe fn pack_by_pairs(l: *mut lua_State, context: &Context, index: c_int, dept
     }
     scratch(context).push(tag(NIL, 0));
 }
+
+/// For how many pairs a table gets its room at once, at most.
+const MOST_FORESEEN: c_int = 16;
 
 /// What was unpacked is no packed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,29 +281,46 @@ impl Reader<'_> {
         }
         ffi::luaL_checkstack(l, 8, c"unpack".as_ptr());
         let length = self.length(detail)?;
-        ffi::lua_createtable(l, length, 0);
+        ffi::lua_createtable(l, length, self.pairs_at_least(length));
         for i in 1..=length {
             self.owed -= 1;
             let tag = self.byte()?;
             self.value(l, tag, depth)?;
             ffi::lua_rawseti(l, -2, i64::from(i));
         }
-        loop {
-            self.owed -= 1;
-            let tag = self.byte()?;
-            self.value(l, tag, depth)?;
-            if ffi::lua_type(l, -1) == ffi::LUA_TNIL {
-                ffi::lua_pop(l, 1);
-                return Some(());
-            }
-            self.owed += 1;
-            let tag = self.byte()?;
-            self.value(l, tag, depth)?;
-            if is_nan(l, -2) {
-                return None;
-            }
+        while self.pair(l, depth)? {
             ffi::lua_rawset(l, -3);
         }
+        Some(())
+    }
+
+    /// Pushes the next key and its value; false, with nothing pushed, at the end of the table.
+    unsafe fn pair(&mut self, l: *mut lua_State, depth: c_int) -> Option<bool> {
+        self.owed -= 1;
+        let tag = self.byte()?;
+        if tag & 7 == NIL {
+            return Some(false);
+        }
+        self.value(l, tag, depth)?;
+        self.owed += 1;
+        let tag = self.byte()?;
+        self.value(l, tag, depth)?;
+        if is_nan(l, -2) { None } else { Some(true) }
+    }
+
+    /// How many pairs a table has behind its list, as far as that can be told without reading what is nested.
+    fn pairs_at_least(&self, length: c_int) -> c_int {
+        let mut rest = self.rest;
+        let mut values = 0;
+        while values < 2 * MOST_FORESEEN + length
+            && let Some((&tag, behind)) = rest.split_first()
+            && let Some(size) = size_of_scalar(tag, behind)
+            && let Some(next) = behind.get(size..)
+        {
+            rest = next;
+            values += 1;
+        }
+        (values - length).max(0) / 2
     }
 
     /// How long the list part of a table is. Each of its elements takes a byte at least, and so does the end, here and in every table around:
@@ -309,6 +342,26 @@ impl Reader<'_> {
         self.owed = owed;
         c_int::try_from(length).ok()
     }
+}
+
+/// How many bytes a value has behind its tag; `None` if it may hold others, is the end of a table, or makes no sense.
+fn size_of_scalar(tag: u8, behind: &[u8]) -> Option<usize> {
+    let detail = tag >> 3;
+    Some(match tag & 7 {
+        BOOLEAN => 0,
+        NUMBER => match detail {
+            NUMBER_ZERO => 0,
+            NUMBER_BYTE => 1,
+            NUMBER_WORD => 2,
+            NUMBER_DWORD => 4,
+            _ => 8,
+        },
+        USERDATA => 8,
+        SHORT_STRING => usize::from(detail),
+        LONG_STRING if detail == 2 => 2 + usize::from(u16::from_le_bytes(*behind.first_chunk()?)),
+        LONG_STRING if detail == 4 => 4 + u32::from_le_bytes(*behind.first_chunk()?) as usize,
+        _ => return None,
+    })
 }
 
 /// Such a key cannot be set, and no packer writes one.
