@@ -22,3 +22,7 @@ pub mod plain;
 pub mod project;
 pub mod trust;
 pub mod watch;
+
+/// Everything is allocated by it, what Lua allocates too (see [`lua`]): thousands of small heaps that are made on one thread and go on on others.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

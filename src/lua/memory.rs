@@ -112,10 +112,10 @@ pub unsafe extern "C" fn allocate(data: *mut c_void, block: *mut c_void, old: us
     // SAFETY: `block` is null or came from realloc below, and Lua gives each block back once.
     unsafe {
         if new == 0 {
-            libc::free(block);
+            libmimalloc_sys::mi_free(block);
             return std::ptr::null_mut();
         }
-        let moved = libc::realloc(block, new);
+        let moved = libmimalloc_sys::mi_realloc(block, new);
         if moved.is_null() {
             memory.admit(new, old);
         }
