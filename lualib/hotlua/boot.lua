@@ -1,15 +1,15 @@
--- Runs first in every VM: `require` that may wait, and the frame around a service's script.
+-- Runs first in every VM: `require` that may wait, and the frame around a service's script and start function.
 -- Gets the table skynet.core.
 
 local core = ...
-local running, traceback = coroutine.running, debug.traceback
+local skynet = core.skynet
+local running, traceback = coroutine.running, core.traceback
 local loaded = package.loaded
 
 -- Modules that are being loaded: name → { owner coroutine, tokens of those who wait for it }.
 local loading = {}
 -- Coroutine → functions given to skynet.init by the module (or script) that it loads just now.
 local init_lists = {}
-core.init_lists = init_lists
 
 -- Lets the probe at the end of a file find the function it calls; the file takes it away with its first instruction.
 local function arm(keep)
@@ -66,7 +66,7 @@ function require(name)
             error("module '" .. name .. "' is being loaded already: a circle of requires", 2)
         end
         -- Another coroutine loads it and waits for something meanwhile.
-        local session = core.session()
+        local session = skynet.genid()
         entry[#entry + 1] = session
         core.suspend(session, session)
         return require(name)
@@ -87,14 +87,6 @@ function require(name)
     return result, extra
 end
 
--- A service cannot pull the rug from under the others: the node stops in order, with this exit code.
-function os.exit(code)
-    if type(code) == "boolean" then
-        code = code and 0 or 1
-    end
-    core.abort(code)
-end
-
 package.searchers = { package.searchers[1], core.search }
 
 local function run_script(preload, preload_label, preload_keep, main, label, keep, ...)
@@ -106,6 +98,14 @@ local function run_script(preload, preload_label, preload_keep, main, label, kee
     main(...)
 end
 
+-- After a restart in place: gives the service the state that it had before, if it wants it.
+local function take_over()
+    local restore = core.hooks.restore
+    if restore and core.has_state() then
+        restore(core.take_state())
+    end
+end
+
 -- Runs the script of the service, after the file that every service runs first; a failure is logged and told to whoever launched it.
 function core.hooks.script(...)
     local co = running()
@@ -114,30 +114,49 @@ function core.hooks.script(...)
     core.script_inits = init_lists[co]
     init_lists[co] = nil
     if not ok then
-        core.log("lua loader error : " .. tostring(why))
+        skynet.error("lua loader error : " .. tostring(why))
         return core.failed(why)
     end
-    core.loaded()
-    if core.has_start then
+    if core.loaded() then
         return
     end
-    ok, why = xpcall(core.take_over, traceback)
+    -- It has no start function.
+    ok, why = xpcall(take_over, traceback)
     if not ok then
-        core.log("restore failed: " .. tostring(why))
+        skynet.error("restore failed: " .. tostring(why))
         return core.failed(why)
     end
     core.started()
 end
 
--- After a restart in place: gives the service the state that it had before, if it wants it.
-function core.take_over()
-    local restore = core.hooks.restore
-    if restore and core.has_state() then
-        restore(core.take_state())
+-- Runs `func` before the start function if a module or a script that is being loaded asks for it, else at once.
+function skynet.init(func)
+    local inits = init_lists[running()]
+    if inits then
+        inits[#inits + 1] = func
+    else
+        func()
     end
 end
 
--- The node stops and nobody asked to be told.
-function core.hooks.stop()
-    core.exit()
+local function prepare(start)
+    for _, init in ipairs(core.script_inits or {}) do
+        init()
+    end
+    core.script_inits = nil
+    start()
+    take_over()
+end
+
+function skynet.init_service(start)
+    core.start_thread = running()
+    local ok, why = xpcall(prepare, traceback, start)
+    core.start_thread = nil
+    if ok then
+        core.started()
+    else
+        skynet.error("init service failed: " .. tostring(why))
+        core.failed(why)
+        skynet.exit()
+    end
 end

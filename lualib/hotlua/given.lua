@@ -36,4 +36,13 @@ for name, protocol in pairs(core.proto) do
     end
 end
 
-return per_protocol, core.hooks.framework and core.hooks.framework() or {}
+local framework = {
+    proto = core.proto,
+    skynet = core.skynet,
+    fork_queue = core.forks,
+    wakeup_queue = core.wakeups,
+    session_id_coroutine = core.sessions,
+    sleep_session = core.sleeping,
+}
+
+return per_protocol, framework

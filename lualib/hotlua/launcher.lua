@@ -147,7 +147,7 @@ end
 
 -- Asks one service; what goes wrong is raised without a place in this file, which tells nobody anything.
 local function ask_one(handle, kind, ...)
-    local results = table.pack(pcall(core.call, handle, kind, ...))
+    local results = table.pack(pcall(skynet.call, handle, kind, ...))
     if results[1] then
         return table.unpack(results, 2, results.n)
     end
@@ -230,8 +230,9 @@ function desk.setenv(line)
     if not key then
         error("setenv needs a key and a value", 0)
     end
-    if not core.setenv(key, value) then
-        error("Can't setenv exist key : " .. key, 0)
+    local ok, why = pcall(skynet.setenv, key, value)
+    if not ok then
+        error(why, 0)
     end
     return ""
 end

@@ -15,7 +15,7 @@ end
 -- The first owner of a name keeps it.
 function skynet.register(name)
     check_name(name)
-    core.name(name, core.address())
+    core.name(name, skynet.self())
 end
 
 function skynet.name(name, handle)
@@ -31,12 +31,12 @@ local function handle_of(service)
     if text:byte() == 58 then -- ":"
         return tonumber(text:sub(2), 16)
     end
-    return core.find(text)
+    return skynet.localname(text)
 end
 
 function skynet.kill(service)
     local handle = handle_of(service)
-    if handle == core.address() then
+    if handle == skynet.self() then
         skynet.exit()
     end
     if handle then
@@ -51,7 +51,5 @@ function skynet.launch(kind, ...)
     end
     return core.launch(...)
 end
-
-skynet.abort = core.abort
 
 return skynet

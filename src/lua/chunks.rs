@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 pub use crate::lua::chunks::words::{explain, full_label};
+use crate::lua::libs::Libraries;
 use crate::lua::values;
 use crate::patch::bytecode::Code;
 use crate::patch::compare::Side;
@@ -42,6 +43,8 @@ pub struct Chunk {
     pub outline: Arc<Outline>,
     /// What stands around it.
     pub frame: Frame,
+    /// What of Lua's own it may use.
+    pub libraries: Libraries,
     /// It is built in, so it lives as long as any VM, and nobody writes to its prototypes.
     lasts: bool,
     bytecode: Vec<u8>,
@@ -342,6 +345,11 @@ unsafe fn compile(l: *mut lua_State, source: &Source, label: &str, sha256: Strin
         sha256,
         outline: outline_of,
         frame,
+        libraries: if label.starts_with(BUILTIN) {
+            Libraries::named_in(source.bytes())
+        } else {
+            Libraries::of(source.bytes())
+        },
         lasts: false,
         bytecode,
         code: OnceLock::new(),
@@ -387,6 +395,7 @@ unsafe fn compile_bound(
         sha256: String::new(),
         outline: source.outline().clone(),
         frame: Frame::Bound(declarations.len()),
+        libraries: Libraries::of(source.bytes()),
         lasts: false,
         bytecode: dump(l),
         code: OnceLock::new(),

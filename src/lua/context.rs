@@ -274,6 +274,19 @@ impl Context {
         }
     }
 
+    /// Pushes a text of ours: its bytes lie in the scratch buffer meanwhile, so a jump leaves nothing behind.
+    ///
+    /// # Safety
+    /// As [`Context::raise`].
+    pub unsafe fn push_text(&self, l: *mut lua_State, text: String) {
+        let scratch = &mut *self.scratch.get();
+        let start = scratch.len();
+        scratch.extend_from_slice(text.as_bytes());
+        drop(text);
+        ffi::lua_pushlstring(l, scratch.as_ptr().add(start).cast(), scratch.len() - start);
+        scratch.truncate(start);
+    }
+
     /// Raises a Lua error: `text`, behind the author's file and line. The text is kept in the context so that no Rust value is
     /// skipped by the jump.
     ///

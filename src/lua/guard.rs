@@ -1,35 +1,66 @@
-//! Functions of Lua's own that behave differently while a patch runs, so that its limits hold and it can be undone. At any
-//! other time they are what they always are.
+//! Lua's own libraries as services get them: functions that behave differently while a patch runs, so that its limits hold and it can be undone, or always, because
+//! a service is not alone in its process.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 
-use mlua::ffi::{self, lua_State};
+use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use crate::lua::functions::lua_functions;
+use crate::lua::libs::{self, Libraries};
 use crate::lua::values::{self, Slot};
 
-/// Puts the guarded functions in the place of Lua's own.
+/// Library, function, and what takes its place, with Lua's own as its upvalue.
+const GUARDED: [(&CStr, &CStr, lua_CFunction); 5] = [
+    (c"_G", c"xpcall", xpcall),
+    (c"_G", c"collectgarbage", collectgarbage),
+    (c"debug", c"upvaluejoin", upvaluejoin),
+    (c"debug", c"sethook", sethook),
+    (c"os", c"exit", exit),
+];
+
+/// Opens the libraries that every VM has.
 ///
 /// # Safety
-/// `l` is the main thread of a new VM with its libraries open, inside a protected call.
-pub unsafe fn install(l: *mut lua_State) {
-    ffi::lua_pushcfunction(l, xpcall);
-    ffi::lua_setglobal(l, c"xpcall".as_ptr());
-    ffi::lua_getglobal(l, c"collectgarbage".as_ptr());
-    ffi::lua_pushcclosure(l, collectgarbage, 1);
-    ffi::lua_setglobal(l, c"collectgarbage".as_ptr());
-    ffi::lua_getglobal(l, c"debug".as_ptr());
-    ffi::lua_getfield(l, -1, c"upvaluejoin".as_ptr());
-    ffi::lua_pushcclosure(l, upvaluejoin, 1);
-    ffi::lua_setfield(l, -2, c"upvaluejoin".as_ptr());
-    ffi::lua_getfield(l, -1, c"sethook".as_ptr());
-    ffi::lua_pushcclosure(l, sethook, 1);
-    ffi::lua_setfield(l, -2, c"sethook".as_ptr());
+/// `l` is live, inside a protected call.
+pub unsafe fn open_first(l: *mut lua_State) {
+    for (name, open) in libs::ALWAYS {
+        open_one(l, name, open);
+    }
+}
+
+/// Opens libraries that are not open yet.
+///
+/// # Safety
+/// As [`open_first`].
+pub unsafe fn open(l: *mut lua_State, libraries: Libraries) {
+    if libraries.is_empty() {
+        return;
+    }
+    ffi::luaL_checkstack(l, 8, std::ptr::null());
+    ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
+    for (name, open) in libraries.each() {
+        let is_open = values::raw_field(l, -1, name) != ffi::LUA_TNIL;
+        ffi::lua_pop(l, 1);
+        if !is_open {
+            open_one(l, name, open);
+        }
+    }
+    ffi::lua_pop(l, 1);
+}
+
+/// Opens a library, and puts the guarded functions in the place of Lua's own.
+unsafe fn open_one(l: *mut lua_State, library: &CStr, open: libs::Open) {
+    ffi::luaL_requiref(l, library.as_ptr(), open, 1);
+    for (_, name, guarded) in GUARDED.iter().filter(|(of, ..)| *of == library) {
+        ffi::lua_getfield(l, -1, name.as_ptr());
+        ffi::lua_pushcclosure(l, *guarded, 1);
+        ffi::lua_setfield(l, -2, name.as_ptr());
+    }
     ffi::lua_pop(l, 1);
 }
 
@@ -56,6 +87,17 @@ lua_functions! {
     fn sethook(l, context) {
         context.refuse_on_trial(l, "set hooks");
         original(l)
+    }
+
+    /// `os.exit`: a service cannot pull the rug from under the others; the node stops in order, with this exit code.
+    fn exit(l, context) {
+        context.refuse_on_trial(l, "stop the node");
+        let code = match ffi::lua_type(l, 1) {
+            ffi::LUA_TBOOLEAN => i64::from(ffi::lua_toboolean(l, 1) == 0),
+            _ => values::integer(l, 1).unwrap_or_default(),
+        };
+        context.host.node.request_stop(u8::try_from(code).unwrap_or(1));
+        0
     }
 
     /// `xpcall`: see [`handle`].

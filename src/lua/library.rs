@@ -16,6 +16,47 @@ const SERVICES: &[(&str, &str)] = &[
     ("service_mgr", include_str!("../../lualib/hotlua/service_mgr.lua")),
 ];
 
+/// A part of `skynet` that is loaded with the first look at one of its functions.
+pub struct Part {
+    /// How its file is called in messages.
+    pub label: &'static str,
+    /// Its file, which gets the table `skynet.core` and returns its functions by name.
+    pub text: &'static str,
+    /// Their names.
+    pub names: &'static [&'static str],
+}
+
+/// Answers that come late, or from many.
+const ANSWERS: Part = Part {
+    label: "skynet.answers",
+    text: include_str!("../../lualib/hotlua/skynet/answers.lua"),
+    names: &["response", "request", "pcall"],
+};
+
+/// Other services, and the end of this one.
+const SERVICES_PART: Part = Part {
+    label: "skynet.services",
+    text: include_str!("../../lualib/hotlua/skynet/services.lua"),
+    names: &["uniqueservice", "queryservice", "address", "on_stop"],
+};
+
+/// What a service tells about itself.
+pub const DIAGNOSIS: Part = Part {
+    label: "skynet.diagnosis",
+    text: include_str!("../../lualib/hotlua/skynet/diagnosis.lua"),
+    names: &["task", "info_func"],
+};
+
+/// What becomes of messages that nobody expects.
+pub const UNKNOWN: Part = Part {
+    label: "skynet.unknown",
+    text: include_str!("../../lualib/hotlua/skynet/unknown.lua"),
+    names: &["dispatch_unknown_request", "dispatch_unknown_response"],
+};
+
+/// All parts.
+pub const PARTS: &[Part] = &[ANSWERS, SERVICES_PART, DIAGNOSIS, UNKNOWN];
+
 /// What runs first in every VM.
 pub const BOOT: &str = include_str!("../../lualib/hotlua/boot.lua");
 

@@ -13,6 +13,7 @@
 pub mod api;
 pub mod applied;
 pub mod apply;
+pub mod builtin;
 pub mod changes;
 pub mod chunks;
 pub mod codec;
@@ -26,6 +27,7 @@ pub mod host;
 pub mod launch;
 pub mod layout;
 pub mod library;
+pub mod libs;
 pub mod memory;
 pub mod outgoing;
 pub mod overdue;
@@ -33,6 +35,7 @@ pub mod parent;
 pub mod plans;
 #[cfg(any(test, fuzzing))]
 pub mod probe;
+pub mod queues;
 pub mod restart;
 pub mod scheduler;
 pub mod service;

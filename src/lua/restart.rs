@@ -295,9 +295,11 @@ unsafe fn place(context: &Context) -> Option<String> {
     let mut place = None;
     // A service that does not know where it is is told without.
     let _ = protected(context, &mut |l| {
-        values::slot(l, Slot::Hooks);
-        if values::raw_field(l, -1, c"start_place") == ffi::LUA_TFUNCTION {
-            ffi::lua_call(l, 0, 1);
+        values::slot(l, Slot::Core);
+        values::raw_field(l, -1, c"start_thread");
+        let thread = ffi::lua_tothread(l, -1);
+        if !thread.is_null() {
+            ffi::luaL_traceback(l, thread, std::ptr::null(), 0);
             place = values::text(l, -1);
         }
         Ok(())

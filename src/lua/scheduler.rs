@@ -14,11 +14,14 @@ use mlua::ffi::{self, lua_State};
 use tracing::warn;
 
 use crate::actor::message::{Message, kind};
+use crate::lua::builtin::add_part;
 use crate::lua::codec;
 use crate::lua::context::{self, Context, Occasion, Request};
 use crate::lua::coroutines;
 use crate::lua::functions::lua_functions;
+use crate::lua::library::UNKNOWN;
 use crate::lua::outgoing::post_error;
+use crate::lua::queues;
 use crate::lua::values::{self, Slot};
 
 /// How many bytes of the packing buffer are kept from one message to the next.
@@ -170,7 +173,12 @@ unsafe extern "C-unwind" fn handled(_l: *mut lua_State, _status: c_int, _data: i
 /// Runs a hook of the library's in a coroutine: `(session, source, bytes, size, kind)`.
 unsafe fn call_hook(l: *mut lua_State, context: &Context, name: &std::ffi::CStr, message: &Message) {
     values::slot(l, Slot::Hooks);
-    if values::raw_field(l, -1, name) == ffi::LUA_TFUNCTION {
+    if values::raw_field(l, -1, name) == ffi::LUA_TNIL {
+        ffi::lua_pop(l, 1);
+        add_part(l, context, &UNKNOWN);
+        values::raw_field(l, -1, name);
+    }
+    if ffi::lua_type(l, -1) == ffi::LUA_TFUNCTION {
         let thread = coroutines::new_coroutine(l, context);
         ffi::lua_insert(l, -2);
         ffi::lua_pushinteger(l, i64::from(message.session));
@@ -201,32 +209,8 @@ unsafe fn drain(l: *mut lua_State, context: &Context) {
     }
 }
 
-/// Takes the next entry out of a queue table (fields `h` and `t`) and pushes it; false, with nothing pushed, if it is empty.
-unsafe fn next_of(l: *mut lua_State, queue: Slot) -> bool {
-    values::slot(l, queue);
-    values::raw_field(l, -1, c"h");
-    values::raw_field(l, -2, c"t");
-    let (head, tail) = (values::integer(l, -2).unwrap_or(1), values::integer(l, -1).unwrap_or(0));
-    ffi::lua_pop(l, 2);
-    if head > tail {
-        ffi::lua_pop(l, 1);
-        return false;
-    }
-    ffi::lua_rawgeti(l, -1, head);
-    ffi::lua_pushnil(l);
-    ffi::lua_rawseti(l, -3, head);
-    // An empty queue starts again at the front, where a table is cheapest.
-    let (head, tail) = if head == tail { (1, 0) } else { (head + 1, tail) };
-    for (name, value) in [(c"h", head), (c"t", tail)] {
-        ffi::lua_pushinteger(l, value);
-        ffi::lua_setfield(l, -3, name.as_ptr());
-    }
-    ffi::lua_remove(l, -2);
-    true
-}
-
 unsafe fn wake_next(l: *mut lua_State, context: &Context) -> bool {
-    if !next_of(l, Slot::Wakeups) {
+    if !queues::next(l, Slot::Wakeups) {
         return false;
     }
     values::slot(l, Slot::Sleeping);
@@ -250,7 +234,7 @@ unsafe fn wake_next(l: *mut lua_State, context: &Context) -> bool {
 }
 
 unsafe fn fork_next(l: *mut lua_State, context: &Context) -> bool {
-    if !next_of(l, Slot::Forks) {
+    if !queues::next(l, Slot::Forks) {
         return false;
     }
     let thread = ffi::lua_tothread(l, -1);

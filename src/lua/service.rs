@@ -397,11 +397,15 @@ lua_functions! {
 
     /// Runs what the service registered for the end of the node.
     fn run_stop(l, context) {
-        let thread = coroutines::new_coroutine(l, context);
         values::slot(l, Slot::Hooks);
-        values::raw_field(l, -1, c"stop");
+        if values::raw_field(l, -1, c"stop") == ffi::LUA_TNIL {
+            // Nobody asked to be told.
+            context.end();
+            return 0;
+        }
+        let thread = coroutines::new_coroutine(l, context);
+        ffi::lua_insert(l, -2);
         ffi::lua_xmove(l, thread, 1);
-        ffi::lua_pop(l, 1);
         scheduler::run(l, context, thread);
         0
     }

@@ -113,6 +113,10 @@ pub enum Slot {
     Wakeups,
     /// Token → session of the coroutine that sleeps on it.
     Sleeping,
+    /// The table `skynet.core`.
+    Core,
+    /// The table `skynet`.
+    Library,
     /// What the library wants to be called for: `unknown_request`, `stop`, ….
     Hooks,
     /// Closures that keep the file-level locals of each file alive, by file.
@@ -132,7 +136,7 @@ pub enum Slot {
 }
 
 /// How many [`Slot`]s there are.
-pub const SLOTS: i32 = 14;
+pub const SLOTS: i32 = 16;
 
 /// Pushes the table in a registry slot.
 ///

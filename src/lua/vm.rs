@@ -5,12 +5,14 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
+use std::ffi::CStr;
 use std::path::Path;
 use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
 use crate::lua::api;
+use crate::lua::builtin;
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::{File, Kind};
@@ -19,7 +21,9 @@ use crate::lua::guard;
 use crate::lua::host::Host;
 use crate::lua::layout;
 use crate::lua::library;
+use crate::lua::libs::Libraries;
 use crate::lua::memory::{Memory, allocate};
+use crate::lua::queues;
 use crate::lua::scheduler;
 use crate::lua::values::{self, SLOTS, Slot};
 use crate::patch::order::Loader;
@@ -83,19 +87,13 @@ lua_functions! {
         if context.host.in_memory.get().is_none() {
             let _ = context.host.in_memory.set(layout::check_in_memory(l));
         }
-        ffi::luaL_openlibs(l);
+        guard::open_first(l);
         for number in 0..SLOTS {
             ffi::lua_newtable(l);
             ffi::lua_rawseti(l, ffi::LUA_REGISTRYINDEX, Slot::Proto as i64 + i64::from(number));
         }
-        for queue in [Slot::Forks, Slot::Wakeups] {
-            values::slot(l, queue);
-            ffi::lua_pushinteger(l, 1);
-            ffi::lua_setfield(l, -2, c"h".as_ptr());
-            ffi::lua_pushinteger(l, 0);
-            ffi::lua_setfield(l, -2, c"t".as_ptr());
-            ffi::lua_pop(l, 1);
-        }
+        queues::clear(l, Slot::Forks);
+        queues::clear(l, Slot::Wakeups);
         // Weak, so that a coroutine that nobody needs any more can go.
         values::slot(l, Slot::InFlight);
         ffi::lua_newtable(l);
@@ -105,24 +103,26 @@ lua_functions! {
         ffi::lua_pop(l, 1);
         ffi::lua_pushcfunction(l, api::print);
         ffi::lua_setglobal(l, c"print".as_ptr());
-        guard::install(l);
         set_paths(l, context);
-        api::push_core(l);
+        api::furnish(l);
+        values::slot(l, Slot::Core);
         ffi::lua_pushcfunction(l, search);
         ffi::lua_setfield(l, -2, c"search".as_ptr());
         ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
         ffi::lua_pushvalue(l, -2);
         ffi::lua_setfield(l, -2, c"skynet.core".as_ptr());
-        ffi::lua_pop(l, 1);
-        push_builtin(l, context, library::BOOT, "boot");
-        ffi::lua_insert(l, -2);
+        builtin::push(l, context, library::BOOT, "boot");
+        values::slot(l, Slot::Core);
         ffi::lua_call(l, 1, 0);
         0
     }
 
     /// `search(name)`, a package searcher: the loader of a module from the project's library or the built-in one, or what was tried.
     fn search(l, context) {
-        ffi::luaL_checkstring(l, 1);
+        let libraries = Libraries::named_in(CStr::from_ptr(ffi::luaL_checkstring(l, 1)).to_bytes());
+        if !libraries.is_empty() && opens(l, libraries) {
+            return 1;
+        }
         match find_module(l, context) {
             Ok(chunk) => {
                 let module = values::text(l, 1);
@@ -131,10 +131,18 @@ lua_functions! {
                 3
             }
             Err(tried) => {
-                push_text(l, context, tried);
+                context.push_text(l, tried);
                 1
             }
         }
+    }
+
+    /// The loader of a library that was just opened.
+    fn library(l, _context) {
+        ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
+        ffi::lua_pushvalue(l, 1);
+        ffi::lua_rawget(l, -2);
+        1
     }
 
     /// Takes a closure over file-level locals from the probe of a file, whose number is the upvalue.
@@ -172,37 +180,26 @@ lua_functions! {
     }
 }
 
+/// Opens libraries; whether one of them is the module of the name at 1, whose loader is pushed then.
+unsafe fn opens(l: *mut lua_State, libraries: Libraries) -> bool {
+    guard::open(l, libraries);
+    ffi::lua_pushcfunction(l, library);
+    ffi::lua_pushvalue(l, -1);
+    ffi::lua_pushvalue(l, 1);
+    ffi::lua_call(l, 1, 1);
+    let is_one = ffi::lua_type(l, -1) != ffi::LUA_TNIL;
+    ffi::lua_pop(l, if is_one { 1 } else { 2 });
+    is_one
+}
+
 /// `package.path` is what `require` searches; there are no C modules.
 unsafe fn set_paths(l: *mut lua_State, context: &Context) {
     ffi::lua_getglobal(l, c"package".as_ptr());
-    push_text(l, context, context.host.config.lualib.join(";"));
+    context.push_text(l, context.host.config.lualib.join(";"));
     ffi::lua_setfield(l, -2, c"path".as_ptr());
     ffi::lua_pushstring(l, c"".as_ptr());
     ffi::lua_setfield(l, -2, c"cpath".as_ptr());
     ffi::lua_pop(l, 1);
-}
-
-/// Pushes a text of ours by way of the context, see the rules.
-unsafe fn push_text(l: *mut lua_State, context: &Context, text: String) {
-    let scratch = &mut *context.scratch.get();
-    let start = scratch.len();
-    scratch.extend_from_slice(text.as_bytes());
-    drop(text);
-    ffi::lua_pushlstring(l, scratch.as_ptr().add(start).cast(), scratch.len() - start);
-    scratch.truncate(start);
-}
-
-/// Pushes the main function of a file of the built-in library; raises its error if it does not compile.
-unsafe fn push_builtin(l: *mut lua_State, context: &Context, text: &'static str, name: &str) {
-    match context.host.chunks.builtin(l, text, name) {
-        Ok(chunk) => {
-            chunk.push(l);
-        }
-        Err(why) => {
-            push_text(l, context, why);
-            ffi::lua_error(l);
-        }
-    }
 }
 
 /// The chunk of the module whose name is argument 1, or what was tried (or failed), as `require` shows it.
@@ -250,6 +247,7 @@ pub unsafe fn load(l: *mut lua_State, context: &Context, path: &Path, label: &st
 /// # Safety
 /// `l` is a live coroutine of the context's VM, inside a protected call.
 pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>, module: Option<String>) -> usize {
+    guard::open(l, chunk.libraries);
     if !chunk.push(l) {
         drop(module);
         ffi::lua_error(l);

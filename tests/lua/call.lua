@@ -129,8 +129,8 @@ check.suite(function()
 	end)
 
 	check.case("an unknown protocol name raises", function()
-		check.raises("attempt to index a nil value", skynet.call, peer, "no such protocol")
-		check.raises("attempt to index a nil value", skynet.send, peer, "no such protocol")
+		check.raises("unknown message type no such protocol", skynet.call, peer, "no such protocol")
+		check.raises("unknown message type no such protocol", skynet.send, peer, "no such protocol")
 	end)
 
 	check.case("ignoreret leaves the request open", function()

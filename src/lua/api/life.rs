@@ -12,13 +12,13 @@ use tracing::info;
 
 use crate::actor::address::Handle;
 use crate::actor::message::{Message, kind};
-use crate::lua::api::wait::{check_can_wait, register_wait};
+use crate::lua::api::wait::{check_can_wait, register_wait, run_later};
 use crate::lua::codec;
 use crate::lua::context::{self, Context};
 use crate::lua::functions::lua_functions;
 use crate::lua::launch::Launch;
 use crate::lua::parent::Parent;
-use crate::lua::values;
+use crate::lua::values::{self, Slot};
 
 /// `LAUNCH` with what a caller gave: the first word is the script, the rest its arguments. White space separates, as in skynet.
 unsafe fn words(l: *mut lua_State, context: &Context) -> Option<(String, String)> {
@@ -104,15 +104,24 @@ lua_functions! {
         1
     }
 
-    /// `loaded()`: the script has run to its end.
-    pub fn loaded(_l, context) {
+    /// `loaded()` → whether there is a start function: the script has run to its end.
+    pub fn loaded(l, context) {
         context.loaded.set(true);
-        0
+        ffi::lua_pushboolean(l, c_int::from(context.has_start.get()));
+        1
     }
 
-    /// `starting()`: there is a start function, which runs after the script.
-    pub fn starting(_l, context) {
+    /// `start(func)`: `func` runs after the script.
+    pub fn start(l, context) {
+        ffi::lua_settop(l, 1);
         context.has_start.set(true);
+        ffi::lua_pushinteger(l, 0);
+        ffi::lua_insert(l, 1);
+        values::slot(l, Slot::Library);
+        ffi::lua_getfield(l, -1, c"init_service".as_ptr());
+        ffi::lua_insert(l, 2);
+        ffi::lua_pop(l, 1);
+        run_later(l, context);
         0
     }
 

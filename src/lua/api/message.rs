@@ -11,7 +11,8 @@ use mlua::ffi::{self, lua_State};
 
 use crate::actor::address::Handle;
 use crate::actor::message::{Message, kind};
-use crate::lua::api::buffers::take_payload;
+use crate::lua::api::buffers::{self, take_payload};
+use crate::lua::api::protocol::{self, push_protocol};
 use crate::lua::api::wait::{check_can_wait, register_wait};
 use crate::lua::codec;
 use crate::lua::context::{self, Context, Request};
@@ -74,11 +75,51 @@ unsafe fn raise_invalid(l: *mut lua_State, context: &Context, index: c_int) -> !
     context.raise(l, format_args!("call to invalid address {text}"))
 }
 
+/// The number of the message type at `index`.
 unsafe fn message_kind(l: *mut lua_State, context: &Context, index: c_int) -> u8 {
-    match values::integer(l, index).map(u8::try_from) {
-        Some(Ok(kind)) => kind,
-        _ => context.raise(l, format_args!("message type must be an integer from 0 to 255")),
+    push_protocol(l, context, index);
+    let kind = protocol::id(l, context);
+    ffi::lua_pop(l, 1);
+    kind
+}
+
+/// Packs the values from argument 3 on with the function of the message type on top, which takes the place of them.
+unsafe fn pack_by_protocol(l: *mut lua_State, context: &Context) -> Box<[u8]> {
+    ffi::lua_insert(l, 3);
+    ffi::luaL_checkstack(l, 4, std::ptr::null());
+    ffi::lua_getfield(l, 3, c"pack".as_ptr());
+    ffi::lua_insert(l, 4);
+    ffi::lua_call(l, ffi::lua_gettop(l) - 4, 2);
+    take_payload(l, context, 4)
+}
+
+/// A call with a message type, on top, that packs or unpacks in another way.
+unsafe fn call_by_protocol(l: *mut lua_State, context: &Context) -> c_int {
+    let kind = protocol::id(l, context);
+    // Whoever unpacks is decided now.
+    ffi::lua_getfield(l, -1, c"unpack".as_ptr());
+    ffi::lua_replace(l, 2);
+    let data = pack_by_protocol(l, context);
+    let to = address(l, context, 1);
+    if !ask(l, context, &to, kind, data) {
+        raise_invalid(l, context, 1);
     }
+    ffi::lua_yieldk(l, 0, 0, Some(unpack_answer))
+}
+
+/// Goes on after the answer to such a call has come.
+unsafe extern "C-unwind" fn unpack_answer(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
+    let answer = answer_or_raise(l, context::of(l));
+    let (data, length) = (answer.as_ptr(), answer.len());
+    ffi::lua_settop(l, 2);
+    ffi::lua_pushlightuserdata(l, data.cast_mut().cast());
+    ffi::lua_pushinteger(l, length as i64);
+    ffi::lua_callk(l, 2, ffi::LUA_MULTRET, 0, Some(unpacked));
+    unpacked(l, ffi::LUA_OK, 0)
+}
+
+unsafe extern "C-unwind" fn unpacked(l: *mut lua_State, _status: c_int, _data: isize) -> c_int {
+    ffi::lua_gettop(l) - 1
 }
 
 /// Sends to any destination; false if nobody lives there. Raises if there is no room. A patch cannot park messages: what is withheld needs a
@@ -167,18 +208,24 @@ unsafe fn answer_or_raise<'a>(l: *mut lua_State, context: &Context) -> &'a [u8] 
 }
 
 lua_functions! {
-    /// `send(address, kind, ...)` → 0, or nothing if nobody lives there.
+    /// `send(address, type, ...)` → 0, or nothing if nobody lives there.
     pub fn send(l, context) {
+        push_protocol(l, context, 2);
+        let kind = protocol::id(l, context);
+        let data = if protocol::is_standard(l, c"pack", buffers::pack) {
+            ffi::lua_pop(l, 1);
+            let start = codec::pack(l, context, 3);
+            codec::take(context, start)
+        } else {
+            pack_by_protocol(l, context)
+        };
         let to = address(l, context, 1);
-        let kind = message_kind(l, context, 2);
-        let start = codec::pack(l, context, 3);
-        let data = codec::take(context, start);
         let message = Message { source: Some(context.handle()), session: 0, kind, data };
         let sent = post_to(l, context, &to, message);
         sent_or_nothing(l, sent)
     }
 
-    /// `rawsend(address, kind, bytes[, size])` → 0, or nothing.
+    /// `rawsend(address, type, bytes[, size])` → 0, or nothing.
     pub fn rawsend(l, context) {
         let to = address(l, context, 1);
         let kind = message_kind(l, context, 2);
@@ -188,7 +235,7 @@ lua_functions! {
         sent_or_nothing(l, sent)
     }
 
-    /// `redirect(address, source, kind, session, bytes[, size])` → session, or nothing: a message in another's name.
+    /// `redirect(address, source, type, session, bytes[, size])` → session, or nothing: a message in another's name.
     pub fn redirect(l, context) {
         let to = address(l, context, 1);
         let source = match values::integer(l, 2) {
@@ -211,11 +258,16 @@ lua_functions! {
         1
     }
 
-    /// `call(address, kind, ...)` → the values of the answer.
+    /// `call(address, type, ...)` → the values of the answer.
     pub fn call(l, context) {
         check_can_wait(l, context, "skynet.call");
+        push_protocol(l, context, 2);
+        if !protocol::is_standard(l, c"pack", buffers::pack) || !protocol::is_standard(l, c"unpack", buffers::unpack) {
+            return call_by_protocol(l, context);
+        }
+        let kind = protocol::id(l, context);
+        ffi::lua_pop(l, 1);
         let to = address(l, context, 1);
-        let kind = message_kind(l, context, 2);
         let start = codec::pack(l, context, 3);
         let data = codec::take(context, start);
         if !ask(l, context, &to, kind, data) {
@@ -224,7 +276,7 @@ lua_functions! {
         ffi::lua_yieldk(l, 0, 0, Some(call_answered))
     }
 
-    /// `rawcall(address, kind, bytes[, size])` → bytes, size.
+    /// `rawcall(address, type, bytes[, size])` → bytes, size.
     pub fn rawcall(l, context) {
         check_can_wait(l, context, "skynet.rawcall");
         let to = address(l, context, 1);

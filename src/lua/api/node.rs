@@ -5,7 +5,6 @@
     reason = "raw Lua API, see the rules in the module documentation of `lua`"
 )]
 
-use std::ffi::c_int;
 use std::io::Write;
 use std::sync::atomic::Ordering;
 
@@ -42,14 +41,37 @@ lua_functions! {
         1
     }
 
-    /// `setenv(key, value)` → whether the key was free.
+    /// `setenv(key, value)`: raises if the key has a value.
     pub fn setenv(l, context) {
         context.refuse_on_trial(l, "set the environment");
         let free = {
             let (key, value) = (values::text(l, 1).unwrap_or_default(), values::text(l, 2).unwrap_or_default());
             context.host.setenv(&key, &value)
         };
-        ffi::lua_pushboolean(l, c_int::from(free));
+        if !free {
+            let key = std::str::from_utf8(values::bytes(l, 1).unwrap_or_default()).unwrap_or("?");
+            context.raise(l, format_args!("Can't setenv exist key : {key}"));
+        }
+        0
+    }
+
+    /// `time()` → seconds since the epoch, with hundredths.
+    pub fn time(l, context) {
+        let clock = context.host.node.clock();
+        ffi::lua_pushnumber(l, clock.now_cs() as f64 / 100.0 + clock.start_secs() as f64);
+        1
+    }
+
+    /// `harbor()` → 0, false: there is one node.
+    pub fn harbor(l, _context) {
+        ffi::lua_pushinteger(l, 0);
+        ffi::lua_pushboolean(l, 0);
+        2
+    }
+
+    /// `mqlen()` → how many messages wait.
+    pub fn mqlen(l, context) {
+        ffi::lua_pushinteger(l, context.instance.mailbox.waiting() as i64);
         1
     }
 
@@ -91,6 +113,15 @@ lua_functions! {
     /// `services()` → the listed services, a line each.
     pub fn services(l, context) {
         push_services(l, context);
+        1
+    }
+
+    /// `traceback(message)`: as `debug.traceback`, for `xpcall`.
+    pub fn traceback(l, _context) {
+        ffi::lua_settop(l, 1);
+        if ffi::lua_type(l, 1) == ffi::LUA_TSTRING {
+            ffi::luaL_traceback(l, l, ffi::lua_tolstring(l, 1, std::ptr::null_mut()), 1);
+        }
         1
     }
 

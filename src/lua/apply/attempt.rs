@@ -23,6 +23,7 @@ use crate::lua::heap::record::{self, Snapshot};
 use crate::lua::heap::survey::Survey;
 use crate::lua::layout;
 use crate::lua::outgoing;
+use crate::lua::values::{self, Slot};
 use crate::patch::order::PatchText;
 use crate::patch::outcome::Status;
 use crate::patch::syntax::Read;
@@ -73,6 +74,16 @@ unsafe fn statements(l: *mut lua_State, work: &mut Work<'_>, text: &PatchText) -
     };
     let file = bind::compile(l, context, unbound)?;
     revise::add_program(l, work, file, activation, names);
+    Ok(())
+}
+
+/// Loads what of the library `skynet` comes with the first look at it, as a loop over it does: that is no change of the patch's.
+unsafe fn complete_library(l: *mut lua_State, _work: &mut Work<'_>) -> Step {
+    values::slot(l, Slot::Library);
+    if ffi::luaL_getmetafield(l, -1, c"__pairs".as_ptr()) != ffi::LUA_TNIL {
+        ffi::lua_pushvalue(l, -2);
+        ffi::lua_call(l, 1, 0);
+    }
     Ok(())
 }
 
@@ -143,6 +154,7 @@ impl Work<'_> {
 
     /// Writes the heap down, if it is not too large for that.
     unsafe fn note_heap(&mut self) -> Step {
+        self.step(complete_library)?;
         if self.is_too_large() {
             return self.step(holders);
         }

@@ -12,11 +12,13 @@ use std::sync::Arc;
 
 use mlua::ffi::{self, lua_State};
 
+use crate::lua::builtin;
 use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::{File, Kind};
+use crate::lua::guard;
 use crate::lua::library;
-use crate::lua::values;
+use crate::lua::values::{self, Slot};
 use crate::lua::variables::{self, Cell, Variables};
 use crate::patch::revision::ABSENT;
 use crate::patch::source::Source;
@@ -75,6 +77,7 @@ pub unsafe fn compile(l: *mut lua_State, context: &Context, text: Unbound<'_>) -
         .host
         .chunks
         .bound(l, text.source, text.label, &declarations(text.names))?;
+    guard::open(l, chunk.libraries);
     if !chunk.push(l) {
         return Err("not enough memory".into());
     }
@@ -262,14 +265,8 @@ unsafe fn give(l: *mut lua_State, context: &Context, function: c_int, number: c_
         "print" => ffi::lua_pushcfunction(l, super::hooks::patch_print),
         ABSENT => ffi::lua_pushcfunction(l, super::revise::absent),
         "_P" | "_U" => {
-            let Ok(chunk) = context.host.chunks.builtin(l, library::GIVEN, "given") else {
-                return;
-            };
-            chunk.push(l);
-            drop(chunk);
-            ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
-            values::raw_field(l, -1, c"skynet.core");
-            ffi::lua_remove(l, -2);
+            builtin::push(l, context, library::GIVEN, "given");
+            values::slot(l, Slot::Core);
             ffi::lua_call(l, 1, 2);
             if name == "_P" {
                 ffi::lua_pop(l, 1);

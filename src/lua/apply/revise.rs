@@ -20,6 +20,7 @@ use crate::lua::chunks::Chunk;
 use crate::lua::context::Context;
 use crate::lua::files::{Kind, Origin};
 use crate::lua::functions::lua_functions;
+use crate::lua::guard;
 use crate::lua::heap::record;
 use crate::lua::values;
 use crate::lua::variables::{self, Cell};
@@ -92,6 +93,7 @@ pub unsafe fn prepare(l: *mut lua_State, work: &mut Work<'_>, text: &PatchText, 
         });
     }
     let new = context.host.chunks.source(l, &text.source, &text.label)?;
+    guard::open(l, new.libraries);
     for activation in loaded {
         let revising = compare(l, work, activation, new.clone())?;
         bind_program(l, work, &revising)?;
