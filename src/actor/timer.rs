@@ -1,49 +1,46 @@
-//! The clock that wakes instances: one thread, one heap of deadlines.
+//! The clock that wakes instances: one thread, and the timers by the millisecond in which they are due.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::actor::address::Handle;
 
 /// Pending timers of all instances. One that has ended leaves its timers behind; they fire into nothing.
-#[derive(Default)]
 pub struct Timers {
+    /// Milliseconds are counted from here.
+    epoch: Instant,
     state: Mutex<State>,
     bell: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    pending: BinaryHeap<Reverse<Entry>>,
-    /// Counts the timers ever set: those with one deadline fire in the order in which they were set.
-    set: u64,
+    /// Owner and session of each timer, by the millisecond before which it must not fire; in the order in which they were set.
+    pending: BTreeMap<u64, Vec<(Handle, u32)>>,
     stopped: bool,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    due: Instant,
-    order: u64,
-    owner: Handle,
-    session: u32,
+impl Default for Timers {
+    /// No timers.
+    fn default() -> Timers {
+        Timers {
+            epoch: Instant::now(),
+            state: Mutex::default(),
+            bell: Condvar::new(),
+        }
+    }
 }
 
 impl Timers {
-    /// Sets a timer of `owner`, known to it as `session`.
+    /// Sets a timer of `owner`, known to it as `session`. It fires at the end of the millisecond.
     pub fn set(&self, due: Instant, owner: Handle, session: u32) {
+        let since = due.saturating_duration_since(self.epoch);
+        let tick = u64::try_from(since.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         let mut state = self.state.lock();
-        let order = state.set;
-        state.set += 1;
-        let first = state.pending.peek().is_none_or(|Reverse(head)| due < head.due);
-        state.pending.push(Reverse(Entry {
-            due,
-            order,
-            owner,
-            session,
-        }));
+        let first = state.pending.first_key_value().is_none_or(|(next, _)| tick < *next);
+        state.pending.entry(tick).or_default().push((owner, session));
         if first {
             self.bell.notify_one();
         }
@@ -57,32 +54,28 @@ impl Timers {
 
     /// Calls `fire` with owner and session of each timer that is due, until [`Timers::stop`].
     pub fn run(&self, fire: impl Fn(Handle, u32)) {
-        let mut due = Vec::new();
-        while self.wait(&mut due) {
-            for entry in due.drain(..) {
-                fire(entry.owner, entry.session);
+        while let Some(due) = self.wait() {
+            for (owner, session) in due {
+                fire(owner, session);
             }
         }
     }
 
-    /// Waits for deadlines and moves what is due to `due`; false when stopped.
-    fn wait(&self, due: &mut Vec<Entry>) -> bool {
+    /// Waits for the next deadline; the timers that are due then, or nothing when stopped.
+    fn wait(&self) -> Option<Vec<(Handle, u32)>> {
         let mut state = self.state.lock();
-        loop {
-            if state.stopped {
-                return false;
-            }
-            let now = Instant::now();
-            while state.pending.peek().is_some_and(|Reverse(head)| head.due <= now) {
-                due.extend(state.pending.pop().map(|Reverse(entry)| entry));
-            }
-            if !due.is_empty() {
-                return true;
-            }
-            match state.pending.peek().map(|Reverse(head)| head.due) {
-                Some(next) => drop(self.bell.wait_until(&mut state, next)),
+        while !state.stopped {
+            let Some(first) = state.pending.first_entry() else {
+                self.bell.wait(&mut state);
+                continue;
+            };
+            match self.epoch.checked_add(Duration::from_millis(*first.key())) {
+                Some(due) if due <= Instant::now() => return Some(first.remove()),
+                Some(due) => drop(self.bell.wait_until(&mut state, due)),
+                // Further away than the clock goes.
                 None => self.bell.wait(&mut state),
             }
         }
+        None
     }
 }
