@@ -45,8 +45,6 @@ pub struct Chunk {
     pub frame: Frame,
     /// What of Lua's own it may use.
     pub libraries: Libraries,
-    /// It is built in, so it lives as long as any VM, and nobody writes to its prototypes.
-    lasts: bool,
     bytecode: Vec<u8>,
     code: OnceLock<Result<Code, String>>,
 }
@@ -197,7 +195,9 @@ impl Chunks {
             return Ok(chunk.clone());
         }
         let chunk = compile(l, &Source::new(text.as_bytes())?, &label, String::new())?;
-        let chunk = Arc::new(Chunk { lasts: true, ..chunk });
+        // Nobody asks for the names of our own variables, and they take memory in every VM.
+        let bytecode = chunk.code(l)?.encode_without_names();
+        let chunk = Arc::new(Chunk { bytecode, ..chunk });
         // If another VM was faster, its chunk is the one that lasts.
         Ok(self.builtins.lock().entry(label).or_insert(chunk).clone())
     }
@@ -261,9 +261,24 @@ impl Chunk {
     /// # Safety
     /// As [`Chunks::file`].
     pub unsafe fn push(&self, l: *mut lua_State) -> bool {
-        // Code, line information and long strings of what lasts need no copies. (They must lie as they would in memory of Lua's own.)
-        let in_place = self.lasts && self.bytecode.as_ptr().align_offset(align_of::<u64>()) == 0;
-        load(l, &self.bytecode, &self.label, if in_place { c"B" } else { c"b" })
+        load(l, &self.bytecode, &self.label, c"b")
+    }
+
+    /// The same, but code, lines and long strings stay where they are, for all VMs: nobody may write to them.
+    ///
+    /// # Safety
+    /// As [`Chunks::file`]; the chunk outlives the VM.
+    pub unsafe fn push_in_place(&self, l: *mut lua_State) -> bool {
+        // They must lie as they would in memory of Lua's own.
+        if self.bytecode.as_ptr().align_offset(align_of::<u64>()) != 0 {
+            return self.push(l);
+        }
+        load(l, &self.bytecode, &self.label, c"B")
+    }
+
+    /// What [`Chunk::push_in_place`] leaves where it is.
+    pub fn bytecode(&self) -> &[u8] {
+        &self.bytecode
     }
 
     /// How many functions of the probe stand before the text's final `return`.
@@ -350,7 +365,6 @@ unsafe fn compile(l: *mut lua_State, source: &Source, label: &str, sha256: Strin
         } else {
             Libraries::of(source.bytes())
         },
-        lasts: false,
         bytecode,
         code: OnceLock::new(),
     })
@@ -396,7 +410,6 @@ unsafe fn compile_bound(
         outline: source.outline().clone(),
         frame: Frame::Bound(declarations.len()),
         libraries: Libraries::of(source.bytes()),
-        lasts: false,
         bytecode: dump(l),
         code: OnceLock::new(),
     };

@@ -22,6 +22,7 @@ use crate::actor::message::Message;
 use crate::lua::applied::Applied;
 use crate::lua::files::Files;
 use crate::lua::host::Host;
+use crate::lua::layout::{OwnLines, Proto};
 
 use crate::lua::memory::Memory;
 use crate::lua::parent::Parent;
@@ -82,6 +83,8 @@ pub struct Context {
     pub parent: Cell<Option<Parent>>,
     /// `skynet.start` was called, so the instance is ready only when that function has returned.
     pub has_start: Cell<bool>,
+    /// The pattern for the modules beside a script that is called `init.lua`.
+    pub neighbours: RefCell<Option<String>>,
     /// The script has run to its end.
     pub loaded: Cell<bool>,
     /// The start function has returned, and nobody has acted on it yet.
@@ -98,6 +101,8 @@ pub struct Context {
     pub idle: RefCell<Vec<*mut lua_State>>,
     /// The texts behind the functions that live here.
     pub files: RefCell<Files>,
+    /// Lines of functions that have moved: prototypes point there.
+    pub own_lines: RefCell<HashMap<Proto, OwnLines>>,
     /// What is withheld while a patch runs; `None` at other times.
     pub trial: RefCell<Option<Trial>>,
     /// The number of the script in [`Context::files`]; `None` until it is loaded.
@@ -168,6 +173,7 @@ impl Context {
             ending: Cell::new(false),
             parent: Cell::new(parent),
             has_start: Cell::new(false),
+            neighbours: RefCell::default(),
             loaded: Cell::new(false),
             ready: Cell::new(false),
             incoming: UnsafeCell::new(None),
@@ -176,6 +182,7 @@ impl Context {
             scratch: UnsafeCell::default(),
             idle: RefCell::default(),
             files: RefCell::default(),
+            own_lines: RefCell::default(),
             trial: RefCell::new(None),
             script: Cell::new(None),
             applied: Applied::default(),
@@ -272,6 +279,14 @@ impl Context {
             let instead = "put it into skynet.fork, which starts once the patch is applied";
             self.raise(l, format_args!("a patch may not {what}; {instead}"));
         }
+    }
+
+    /// Where modules are looked for, unless the program has said otherwise.
+    pub fn patterns(&self) -> Vec<String> {
+        let neighbours = self.neighbours.borrow();
+        let mut patterns: Vec<String> = neighbours.iter().cloned().collect();
+        patterns.extend(self.host.config.lualib.iter().cloned());
+        patterns
     }
 
     /// Pushes a text of ours: its bytes lie in the scratch buffer meanwhile, so a jump leaves nothing behind.

@@ -78,11 +78,41 @@ pub unsafe fn children(proto: Proto) -> Vec<Proto> {
         .collect()
 }
 
+/// The lines of a prototype's instructions, in memory of ours: to be kept for as long as its VM lives.
+pub struct OwnLines {
+    _relative: Box<[i8]>,
+    _absolute: Box<[[c_int; 2]]>,
+}
+
+/// Gives a prototype lines of its own if they lie in `fixed` memory, which other VMs read.
+///
+/// # Safety
+/// The prototype is alive; [`check`] has succeeded. What is returned is kept for as long as the VM lives.
+pub unsafe fn own_lines(proto: Proto, fixed: &[u8]) -> Option<OwnLines> {
+    let count = |offset| usize::try_from(*((proto.0 + offset) as *const c_int)).unwrap_or(0);
+    let lines = (proto.0 + PROTO_LINES) as *mut *const i8;
+    let pairs = lines.add(1).cast::<*const [c_int; 2]>();
+    if !fixed.as_ptr_range().contains(&(*lines).cast::<u8>()) {
+        return None;
+    }
+    let mut relative: Box<[i8]> = std::slice::from_raw_parts(*lines, count(PROTO_LINE_COUNT)).into();
+    let mut absolute: Box<[[c_int; 2]]> = match count(PROTO_ABSOLUTE_COUNT) {
+        0 => Box::default(),
+        length => std::slice::from_raw_parts(*pairs, length).into(),
+    };
+    *lines = relative.as_mut_ptr();
+    *pairs = absolute.as_mut_ptr();
+    Some(OwnLines {
+        _relative: relative,
+        _absolute: absolute,
+    })
+}
+
 /// Makes a function's lines others: its first and last, and those of its instructions as a dump has them. If the instructions' are not as
 /// many as they were (a part of it has moved very far), they only move with the first.
 ///
 /// # Safety
-/// The prototype is alive and was not loaded from fixed memory; [`check`] has succeeded.
+/// The prototype is alive and its lines do not lie in fixed memory (see [`own_lines`]); [`check`] has succeeded.
 pub unsafe fn set_lines(proto: Proto, (first, last): (u32, u32), relative: &[i8], absolute: &[(u32, u32)]) {
     let int = |offset| (proto.0 + offset) as *mut c_int;
     let (line_count, absolute_count) = (*int(PROTO_LINE_COUNT), *int(PROTO_ABSOLUTE_COUNT));

@@ -34,6 +34,10 @@ pub unsafe fn move_lines(l: *mut lua_State, context: &Context, moves: &[(Origin,
             continue;
         };
         for proto in files.protos_of(l, &[*was]) {
+            // A file's own prototypes have the lines that all VMs read.
+            if let Some(own) = layout::own_lines(proto, from.bytecode()) {
+                context.own_lines.borrow_mut().insert(proto, own);
+            }
             layout::set_lines(
                 proto,
                 (code.line, code.last_line),

@@ -16,6 +16,14 @@ impl Code {
         writer.dump
     }
 
+    /// The same without the names of local variables and upvalues.
+    pub fn encode_without_names(&self) -> Vec<u8> {
+        let mut writer = Writer::new(self.functions[0].upvalues.len());
+        writer.with_names = false;
+        writer.tree(self, 0);
+        writer.dump
+    }
+
     /// A chunk of its own for one function. Loaded and called, it returns a Lua function, the maker; each call of that returns a new
     /// closure of the function. All of them have one prototype, and it holds the nested functions' prototypes.
     ///
@@ -81,6 +89,7 @@ fn around(inner: &Proto, code: Vec<u32>) -> Proto {
 
 struct Writer {
     dump: Vec<u8>,
+    with_names: bool,
     /// The numbers of the strings that are written already, from 1.
     strings: HashMap<Text, u64>,
 }
@@ -91,6 +100,7 @@ impl Writer {
         dump.push(upvalues as u8);
         Writer {
             dump,
+            with_names: true,
             strings: HashMap::new(),
         }
     }
@@ -129,6 +139,10 @@ impl Writer {
         self.count(proto.lines.absolute.len());
         if !proto.lines.absolute.is_empty() {
             self.words(proto.lines.absolute.iter().flat_map(|&(pc, line)| [pc, line]));
+        }
+        if !self.with_names {
+            self.count(0);
+            return self.count(0);
         }
         self.count(proto.locals.len());
         for local in &proto.locals {
