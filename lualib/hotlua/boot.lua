@@ -1,12 +1,12 @@
 -- Runs first in every VM: `require` that may wait, and the frame around a service's script and start function.
--- Gets the table skynet.core.
+-- Gets skynet.core.
 
 local core = ...
 local skynet = core.skynet
-local running, traceback = coroutine.running, core.traceback
-local loaded = package.loaded
+local running, traceback = core.running, core.traceback
+local loaded = core.modules
 
--- Modules that are being loaded: name → { owner coroutine, tokens of those who wait for it }.
+-- Modules that are being loaded: name → { owner = who loads it, tokens of those who wait for it }.
 local loading = {}
 -- Coroutine → functions given to skynet.init by the module (or script) that it loads just now.
 local init_lists = {}
@@ -19,17 +19,17 @@ local function arm(keep)
 end
 
 local function find_loader(name)
-    local tried = {}
-    for _, searcher in ipairs(package.searchers) do
+    local tried = ""
+    for _, searcher in ipairs(core.searchers()) do
         local loader, extra, keep = searcher(name)
         if type(loader) == "function" then
             return loader, extra, keep
         end
         if type(loader) == "string" then
-            tried[#tried + 1] = loader:gsub("^%s*", "\n\t", 1)
+            tried = tried .. loader:gsub("^%s*", "\n\t", 1)
         end
     end
-    error("module '" .. name .. "' not found:" .. table.concat(tried), 3)
+    error("module '" .. name .. "' not found:" .. tried, 3)
 end
 
 local function load_module(name, co)
@@ -65,7 +65,7 @@ function require(name)
         if entry.owner == co then
             error("module '" .. name .. "' is being loaded already: a circle of requires", 2)
         end
-        -- Another coroutine loads it and waits for something meanwhile.
+        -- Somebody else loads it and waits for something meanwhile.
         local session = skynet.genid()
         entry[#entry + 1] = session
         core.suspend(session, session)
@@ -87,7 +87,7 @@ function require(name)
     return result, extra
 end
 
-package.searchers = { package.searchers[1], core.search }
+core.require = require
 
 local function run_script(preload, preload_label, preload_keep, main, label, keep, ...)
     if preload then

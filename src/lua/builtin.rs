@@ -20,7 +20,8 @@ pub unsafe fn push(l: *mut lua_State, context: &Context, text: &'static str, nam
     match context.host.chunks.builtin(l, text, name) {
         Ok(chunk) => {
             guard::open(l, chunk.libraries);
-            chunk.push(l);
+            // What is built in lives as long as the node.
+            chunk.push_in_place(l);
         }
         Err(why) => {
             context.push_text(l, why);

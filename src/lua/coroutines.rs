@@ -180,6 +180,28 @@ unsafe fn fail(l: *mut lua_State, context: &Context, thread: *mut lua_State, req
     retire(l, context, thread, false);
 }
 
+/// Up to how much heap is collected when a service has started, in bytes: some 10 µs for each 10 KiB.
+const SETTLE_MAX: usize = 1024 * 1024;
+
+/// A service has started: what only its start needed goes, since many do nothing for a long time then.
+pub fn settle(context: &Context) {
+    if context.memory.used() > SETTLE_MAX {
+        return;
+    }
+    let idle = std::mem::take(&mut *context.idle.borrow_mut());
+    // SAFETY: the VM is open and idle between two messages; clearing a field that is there allocates nothing, and finalizers do not raise.
+    unsafe {
+        let l = context.main.get();
+        values::slot(l, Slot::Coroutines);
+        for thread in idle {
+            ffi::lua_pushnil(l);
+            ffi::lua_rawsetp(l, -2, thread.cast::<c_void>());
+        }
+        ffi::lua_pop(l, 1);
+        ffi::lua_gc(l, ffi::LUA_GCCOLLECT);
+    }
+}
+
 lua_functions! {
     /// An error object as text; its `__tostring` may raise.
     fn describe_error(l, _context) {

@@ -10,6 +10,7 @@ use std::ffi::{CStr, c_int};
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
+use crate::lua::context;
 use crate::lua::functions::lua_functions;
 use crate::lua::libs::{self, Libraries};
 use crate::lua::values::{self, Slot};
@@ -61,6 +62,35 @@ unsafe fn open_one(l: *mut lua_State, library: &CStr, open: libs::Open) {
         ffi::lua_pushcclosure(l, *guarded, 1);
         ffi::lua_setfield(l, -2, name.as_ptr());
     }
+    if library == PACKAGE {
+        furnish_package(l);
+    }
+    ffi::lua_pop(l, 1);
+}
+
+/// The library that has to do with modules.
+const PACKAGE: &CStr = c"package";
+
+/// Gives the library `package`, on top, the paths and searchers that `require` goes by without it, and takes back its `require`.
+unsafe fn furnish_package(l: *mut lua_State) {
+    let context = context::of(l);
+    let path = context.patterns().join(";");
+    context.push_text(l, path);
+    ffi::lua_setfield(l, -2, c"path".as_ptr());
+    ffi::lua_pushstring(l, c"".as_ptr());
+    ffi::lua_setfield(l, -2, c"cpath".as_ptr());
+    values::slot(l, Slot::Core);
+    values::raw_field(l, -1, c"require");
+    ffi::lua_setglobal(l, c"require".as_ptr());
+    // There are no C modules: what was preloaded, and Lua files.
+    ffi::lua_createtable(l, 2, 0);
+    values::raw_field(l, -3, c"searchers");
+    ffi::lua_rawgeti(l, -1, 1);
+    ffi::lua_rawseti(l, -3, 1);
+    ffi::lua_pop(l, 1);
+    values::raw_field(l, -2, c"search");
+    ffi::lua_rawseti(l, -2, 2);
+    ffi::lua_setfield(l, -3, c"searchers".as_ptr());
     ffi::lua_pop(l, 1);
 }
 

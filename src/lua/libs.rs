@@ -9,16 +9,13 @@ use mlua::ffi::{self, lua_State};
 pub type Open = unsafe extern "C-unwind" fn(*mut lua_State) -> std::ffi::c_int;
 
 /// Those that every VM has from the start.
-pub const ALWAYS: [(&CStr, Open); 5] = [
-    (c"_G", ffi::luaopen_base),
+pub const ALWAYS: [(&CStr, Open); 2] = [(c"_G", ffi::luaopen_base), (c"string", ffi::luaopen_string)];
+
+/// Those that come when they are needed.
+const LATER: [(&CStr, Open); 8] = [
     (c"package", ffi::luaopen_package),
     (c"coroutine", ffi::luaopen_coroutine),
     (c"table", ffi::luaopen_table),
-    (c"string", ffi::luaopen_string),
-];
-
-/// Those that come when they are needed.
-const LATER: [(&CStr, Open); 5] = [
     (c"io", ffi::luaopen_io),
     (c"os", ffi::luaopen_os),
     (c"math", ffi::luaopen_math),
@@ -37,7 +34,7 @@ impl Libraries {
     /// Those that a program's text may mean.
     pub fn of(text: &[u8]) -> Libraries {
         if words(text).any(|word| ANY.contains(&word)) {
-            return Libraries((1 << LATER.len()) - 1);
+            return Libraries(u8::MAX);
         }
         Libraries::named_in(text)
     }
@@ -70,6 +67,12 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::Libraries;
+    use crate::lua::library::BOOT;
+
+    #[test]
+    fn what_runs_in_every_vm_needs_none() {
+        assert!(Libraries::named_in(BOOT.as_bytes()).is_empty());
+    }
 
     #[test]
     fn a_text_means_what_it_names_and_everything_if_it_can_name_without_words() {

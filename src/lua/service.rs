@@ -299,6 +299,7 @@ impl Service {
                 parent.succeed(&context.host.node, context.handle(), alive);
             }
             self.started = true;
+            coroutines::settle(context);
             if !alive && self.restart.is_none() {
                 return Next::End;
             }
@@ -415,6 +416,8 @@ lua_functions! {
 /// service's own arguments. Their number, with the hook.
 unsafe fn push_script(l: *mut lua_State, context: &Context) -> Result<i32, String> {
     let top = ffi::lua_gettop(l);
+    let script = vm::script(l, context)?;
+    set_globals(l, context, &script);
     values::slot(l, Slot::Hooks);
     values::raw_field(l, -1, c"script");
     ffi::lua_remove(l, -2);
@@ -437,8 +440,6 @@ unsafe fn push_script(l: *mut lua_State, context: &Context) -> Result<i32, Strin
         }
         None => ffi::lua_settop(l, top + 4),
     }
-    let script = vm::script(l, context)?;
-    set_globals(l, context, &script);
     context.script.set(Some(vm::push_main(l, context, &script.chunk, None)));
     for word in context.instance.identity.args.split_whitespace() {
         ffi::luaL_checkstack(l, 2, std::ptr::null());
@@ -458,13 +459,5 @@ unsafe fn set_globals(l: *mut lua_State, context: &Context, script: &vm::Script)
         .map_or(&b""[..], |slash| &label[..=slash]);
     values::push(l, folder);
     ffi::lua_setglobal(l, c"SERVICE_PATH".as_ptr());
-    if let Some(pattern) = &script.neighbours {
-        ffi::lua_getglobal(l, c"package".as_ptr());
-        values::push(l, pattern.as_bytes());
-        values::push(l, b";");
-        values::raw_field(l, -3, c"path");
-        ffi::lua_concat(l, 3);
-        ffi::lua_setfield(l, -2, c"path".as_ptr());
-        ffi::lua_pop(l, 1);
-    }
+    *context.neighbours.borrow_mut() = script.neighbours.clone();
 }

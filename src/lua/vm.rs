@@ -103,14 +103,16 @@ lua_functions! {
         ffi::lua_pop(l, 1);
         ffi::lua_pushcfunction(l, api::print);
         ffi::lua_setglobal(l, c"print".as_ptr());
-        set_paths(l, context);
         api::furnish(l);
         values::slot(l, Slot::Core);
         ffi::lua_pushcfunction(l, search);
         ffi::lua_setfield(l, -2, c"search".as_ptr());
+        ffi::lua_pushcfunction(l, searchers);
+        ffi::lua_setfield(l, -2, c"searchers".as_ptr());
         ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
         ffi::lua_pushvalue(l, -2);
         ffi::lua_setfield(l, -2, c"skynet.core".as_ptr());
+        ffi::lua_setfield(l, -2, c"modules".as_ptr());
         builtin::push(l, context, library::BOOT, "boot");
         values::slot(l, Slot::Core);
         ffi::lua_call(l, 1, 0);
@@ -135,6 +137,19 @@ lua_functions! {
                 1
             }
         }
+    }
+
+    /// `searchers()` → those of the library `package`, or the one that there is without it.
+    fn searchers(l, _context) {
+        push_package(l);
+        if ffi::lua_type(l, -1) == ffi::LUA_TTABLE {
+            ffi::lua_getfield(l, -1, c"searchers".as_ptr());
+        } else {
+            ffi::lua_createtable(l, 1, 0);
+            ffi::lua_pushcfunction(l, search);
+            ffi::lua_rawseti(l, -2, 1);
+        }
+        1
     }
 
     /// The loader of a library that was just opened.
@@ -192,25 +207,11 @@ unsafe fn opens(l: *mut lua_State, libraries: Libraries) -> bool {
     is_one
 }
 
-/// `package.path` is what `require` searches; there are no C modules.
-unsafe fn set_paths(l: *mut lua_State, context: &Context) {
-    ffi::lua_getglobal(l, c"package".as_ptr());
-    context.push_text(l, context.host.config.lualib.join(";"));
-    ffi::lua_setfield(l, -2, c"path".as_ptr());
-    ffi::lua_pushstring(l, c"".as_ptr());
-    ffi::lua_setfield(l, -2, c"cpath".as_ptr());
-    ffi::lua_pop(l, 1);
-}
-
 /// The chunk of the module whose name is argument 1, or what was tried (or failed), as `require` shows it.
 unsafe fn find_module(l: *mut lua_State, context: &Context) -> Result<Arc<Chunk>, String> {
     let name = values::text(l, 1).unwrap_or_default();
-    ffi::lua_getglobal(l, c"package".as_ptr());
-    values::raw_field(l, -1, c"path");
-    let path = values::text(l, -1).unwrap_or_default();
-    ffi::lua_pop(l, 2);
     let host: &Host = &context.host;
-    let patterns: Vec<String> = path.split(';').filter(|p| !p.is_empty()).map(str::to_owned).collect();
+    let patterns = patterns(l, context);
     match host.find_by(&patterns, &name.replace('.', "/")) {
         Ok(found) => load(l, context, &found.path, &found.label),
         Err(tried) => match library::module(&name) {
@@ -218,6 +219,28 @@ unsafe fn find_module(l: *mut lua_State, context: &Context) -> Result<Arc<Chunk>
             None => Err(tried.iter().map(|label| format!("\n\tno file '{label}'")).collect()),
         },
     }
+}
+
+/// Where modules are looked for: the library `package` says it, once a text has meant it.
+unsafe fn patterns(l: *mut lua_State, context: &Context) -> Vec<String> {
+    let top = ffi::lua_gettop(l);
+    push_package(l);
+    let patterns = if ffi::lua_type(l, -1) == ffi::LUA_TTABLE {
+        values::raw_field(l, -1, c"path");
+        let path = values::text(l, -1).unwrap_or_default();
+        path.split(';').filter(|p| !p.is_empty()).map(str::to_owned).collect()
+    } else {
+        context.patterns()
+    };
+    ffi::lua_settop(l, top);
+    patterns
+}
+
+/// Pushes the library `package`, nil if it is not open.
+unsafe fn push_package(l: *mut lua_State) {
+    ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
+    values::raw_field(l, -1, c"package");
+    ffi::lua_remove(l, -2);
 }
 
 /// The chunk of a file that is about to run here; the post room is told.
@@ -248,7 +271,8 @@ pub unsafe fn load(l: *mut lua_State, context: &Context, path: &Path, label: &st
 /// `l` is a live coroutine of the context's VM, inside a protected call.
 pub unsafe fn push_main(l: *mut lua_State, context: &Context, chunk: &Arc<Chunk>, module: Option<String>) -> usize {
     guard::open(l, chunk.libraries);
-    if !chunk.push(l) {
+    // A file that is loaded is never forgotten, see `Files`.
+    if !chunk.push_in_place(l) {
         drop(module);
         ffi::lua_error(l);
     }

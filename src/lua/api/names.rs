@@ -93,6 +93,7 @@ const CORE: &[(&str, lua_CFunction)] = &[
     ("loaded", life::loaded),
     ("name", life::name),
     ("reloadable", hooks::reloadable),
+    ("running", wait::running),
     ("services", node::services),
     ("started", life::started),
     ("stir", wait::stir),

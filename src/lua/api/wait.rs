@@ -254,6 +254,12 @@ lua_functions! {
         1
     }
 
+    /// `running()` → the coroutine that calls it.
+    pub fn running(l, _context) {
+        ffi::lua_pushthread(l);
+        1
+    }
+
     /// `stir()`: says that a fork or a wakeup was queued.
     pub fn stir(_l, context) {
         context.stirred.set(true);

@@ -1,6 +1,7 @@
 //! What the node prints while services run. What functions *do* is tested in `tests/lua`.
 
 mod errors;
+mod library;
 mod output;
 
 use crate::harness::Project;

@@ -60,7 +60,7 @@ fn a_file_that_is_copied_there_is_applied_once() {
         stage.sees("1");
         stage.sh("P 2 >$T/y.lua; cp -p $T/y.lua $S/");
         stage.sees("1 2");
-        stage.sh("P 3 >$T/z.lua; install -m 600 $T/z.lua $S/");
+        stage.sh("P 3 >$T/z.lua; install -m 600 $T/z.lua $S/ || [ ! -e $S/z.lua ]");
         stage.ends(&End::applied(&["1", "2", "3"]));
         assert!(stage.project.path("spare/x.lua").exists(), "the source is not touched");
     });
