@@ -17,14 +17,17 @@ use crate::lua::functions::lua_functions;
 use crate::lua::library;
 use crate::lua::values::{self, Slot};
 
+/// A field and its function.
+type Function = (&'static CStr, lua_CFunction);
+
 /// Makes the message types known that every service has.
 ///
 /// # Safety
 /// `l` is live, inside a protected call.
 pub unsafe fn furnish(l: *mut lua_State) {
-    let packed: &[(&CStr, lua_CFunction)] = &[(c"pack", buffers::pack), (c"unpack", buffers::unpack)];
+    let packed: &[Function] = &[(c"pack", buffers::pack), (c"unpack", buffers::unpack)];
     let debug = &[packed[0], packed[1], (c"dispatch", debug_message)];
-    let types: [(&CStr, u8, &[(&CStr, lua_CFunction)]); 4] = [
+    let types: [(&CStr, u8, &[Function]); 4] = [
         (c"lua", kind::LUA, packed),
         (c"response", kind::RESPONSE, &[]),
         (c"error", kind::ERROR, &[(c"unpack", same)]),
