@@ -2,7 +2,7 @@
 //!
 //! A node has 1,000 instances of one service, or 10,000, and eight pairs of other services that call each other as fast as they can. Five times a
 //! patch of one function is dropped for the many; the time runs from just before the file appears (it is renamed into its place) until the line
-//! that sums up all instances is read. The callers write down how far they have come, every five milliseconds; from that comes their throughput
+//! that sums up all instances is read. The callers write down how far they have come, every millisecond; from that comes their throughput
 //! in the time of the patch, in proportion to the second before it, and in the second that begins with it.
 //! `--write` puts the table into `docs/benchmarks/`.
 
@@ -41,7 +41,7 @@ end)\n";
 const ECHO: &str = "local skynet = require 'skynet'
 skynet.start(function() skynet.dispatch('lua', function(_, _, ...) skynet.retpack(...) end) end)\n";
 
-/// Writes a line every five milliseconds: the time, and how many calls it has made so far.
+/// Writes a line every millisecond: the time, and how many calls it has made so far.
 const CALLER: &str = "local skynet = require 'skynet'
 local number, echo = ...
 echo = tonumber(echo)
@@ -54,7 +54,7 @@ skynet.start(function()
             count = count + 10
             local now = skynet.hpc()
             if now >= due then
-                due = now + 5000000
+                due = now + 1000000
                 file:write(now, ' ', count, '\\n')
                 file:flush()
             end

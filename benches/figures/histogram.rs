@@ -68,7 +68,7 @@ pub fn picture(parts: &[(&str, &Histogram)]) -> String {
         let base = PART * number as f64 + 40.0 + HEIGHT;
         let most = part.counts.iter().copied().max().unwrap_or(1).max(1) as f64;
         text += &format!(
-            "<text x=\"{LEFT}\" y=\"{:.0}\" font-size=\"14\">{name}</text>\n",
+            "<text x=\"{LEFT}\" y=\"{:.0}\" font-size=\"14\">{name}: saves by milliseconds</text>\n",
             base - HEIGHT - 22.0
         );
         for (place, (_, end, count)) in part.steps(first, last).enumerate() {
