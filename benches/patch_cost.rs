@@ -3,12 +3,14 @@
 //! Nodes are started in temporary directories, and patches are dropped into their letterboxes. `pause` is how long the node itself says
 //! that the instance stood still (of many, the longest); `wall` runs from just before the file is written until the summary line is read.
 
+mod figures;
 mod node;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use figures::Spread;
 use node::{Node, resident_mib};
 use tempfile::TempDir;
 
@@ -153,37 +155,14 @@ struct Cost {
     wall: f64,
 }
 
-/// The lowest, the median and the highest of some figures.
-struct Spread {
-    low: f64,
-    median: f64,
-    high: f64,
-}
-
-impl Spread {
-    fn of(figures: impl Iterator<Item = f64>) -> Spread {
-        let mut figures: Vec<f64> = figures.collect();
-        figures.sort_by(f64::total_cmp);
-        Spread {
-            low: figures[0],
-            median: figures[figures.len() / 2],
-            high: figures[figures.len() - 1],
-        }
-    }
-
-    fn text(&self) -> String {
-        format!("{:.2} ({:.2}–{:.2})", self.median, self.low, self.high)
-    }
-}
-
 fn print(what: &str, kind: &str, costs: Vec<Cost>, heap: Option<f64>) {
     let pause = Spread::of(costs.iter().map(|cost| cost.pause));
     let wall = Spread::of(costs.iter().map(|cost| cost.wall));
     let per_mib = heap.map_or(String::new(), |heap| format!("{:.2}", pause.median / heap));
     println!(
         "{what:24} {kind:17} {:>26} {per_mib:>10} {:>26}",
-        pause.text(),
-        wall.text()
+        pause.text(2),
+        wall.text(2)
     );
 }
 

@@ -33,7 +33,7 @@ pub mod outgoing;
 pub mod overdue;
 pub mod parent;
 pub mod plans;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, fuzzing, feature = "probe"))]
 pub mod probe;
 pub mod queues;
 pub mod restart;

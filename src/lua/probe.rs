@@ -1,4 +1,7 @@
-//! For tests and fuzzing: what Lua itself says of bytes, in VMs that have nothing else.
+//! For tests, fuzzing and benchmarks: what Lua itself says of bytes, and parts of the workshop in VMs that have nothing else.
+
+pub mod heap;
+pub mod packer;
 
 use std::ffi::c_int;
 
