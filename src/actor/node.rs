@@ -1,7 +1,7 @@
 //! The node: everything that instances share, and the few things that can be done to them from outside.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex};
@@ -43,6 +43,8 @@ pub struct Node {
     exit_code: AtomicUsize,
     stop_bell: Notify,
     changed: Notify,
+    /// Somebody waits for instances.
+    awaited: AtomicBool,
 }
 
 /// When the node started, on both clocks.
@@ -92,6 +94,7 @@ impl Node {
             exit_code: AtomicUsize::new(0),
             stop_bell: Notify::new(),
             changed: Notify::new(),
+            awaited: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&node);
         let fire = move |owner, session| {
@@ -138,8 +141,9 @@ impl Node {
         first: impl FnOnce(&Arc<Instance>) -> Job,
     ) -> Arc<Instance> {
         let instance = self.enter(spawn, actor, |instance| Some(first(instance)));
+        // It begins where the one that made it runs, unless that makes more of them.
         if instance.wake_urgently() {
-            self.queue.push_urgent(instance.clone());
+            self.queue.push(instance.clone());
         }
         instance
     }
@@ -276,7 +280,22 @@ impl Node {
         *living
     }
 
-    /// Says that an instance has become reachable for patches, see [`Node::instance_changes`].
+    /// Says that an instance has become reachable for patches; somebody looks if one is awaited.
+    pub fn instance_is_reachable(&self) {
+        // Whoever says that it waits looks for instances afterwards: one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.awaited.load(Ordering::SeqCst) {
+            self.announce();
+        }
+    }
+
+    /// Says whether somebody waits for instances.
+    pub fn await_instances(&self, awaited: bool) {
+        self.awaited.store(awaited, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Has those looked again who wait for instances, see [`Node::instance_changes`].
     pub fn announce(&self) {
         self.changed.notify_one();
     }

@@ -89,9 +89,15 @@ impl RunQueue {
         }
     }
 
-    /// Queues an instance whose turn is over while there is more to do, behind all others.
+    /// Queues an instance whose turn is over while there is more to do, behind all others; if there are none it stays with its worker.
     pub(super) fn push_back(&self, instance: Arc<Instance>) {
-        self.add(instance, false);
+        if self.has_waiting() {
+            return self.add(instance, false);
+        }
+        match slot::put_if_free(instance) {
+            None => self.call_watcher(),
+            Some(instance) => self.add(instance, false),
+        }
     }
 
     /// Queues an instance that has a job, ahead of all that only have messages.

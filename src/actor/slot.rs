@@ -62,6 +62,20 @@ pub(super) fn put(instance: Arc<Instance>) -> Put {
     })
 }
 
+/// Puts an instance into this thread's slot if nothing waits there; gives it back otherwise.
+pub(super) fn put_if_free(instance: Arc<Instance>) -> Option<Arc<Instance>> {
+    OWN.with_borrow(|own| {
+        let Some(slot) = own else { return Some(instance) };
+        let mut held = slot.held.lock();
+        if held.instance.is_some() {
+            return Some(instance);
+        }
+        held.stamp += 1;
+        held.instance = Some(instance);
+        None
+    })
+}
+
 /// Takes an instance out of this thread's slot, if it is that one which waits there.
 pub(super) fn take_out(instance: &Arc<Instance>) -> Option<Arc<Instance>> {
     OWN.with_borrow(|own| {

@@ -150,6 +150,7 @@ impl Office {
         let sources = config.dev.as_ref().map(|_| Sources::default());
         let office = Arc::new(Office {
             config,
+            waiting: Waiting::new(node.clone()),
             node,
             began: Timestamp::now(),
             newest_before,
@@ -157,7 +158,6 @@ impl Office {
             trouble: Notify::new(),
             standing: Standing::default(),
             freezes,
-            waiting: Waiting::default(),
             sources,
             turns: Mutex::default(),
             watcher: OnceLock::new(),

@@ -3,15 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::actor::node::Node;
 use crate::watch::Settled;
 
 /// All files that wait.
-#[derive(Default)]
-pub(super) struct Waiting(Mutex<Inner>);
+pub(super) struct Waiting {
+    inner: Mutex<Inner>,
+    /// Is told whether there are any.
+    node: Arc<Node>,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -39,9 +44,18 @@ impl fmt::Display for Waits {
 }
 
 impl Waiting {
+    /// No files.
+    pub fn new(node: Arc<Node>) -> Waiting {
+        Waiting {
+            inner: Mutex::default(),
+            node,
+        }
+    }
+
     /// A file waits; whether that is news.
     pub fn hold(&self, file: Settled, why: &str) -> bool {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
+        self.node.await_instances(true);
         let key = (file.service, file.name);
         let said = (file.sha256, why.to_owned());
         inner.files.insert(key.clone(), file.path);
@@ -50,20 +64,23 @@ impl Waiting {
 
     /// A file is gone.
     pub fn forget(&self, service: String, name: String) {
-        let (mut inner, key) = (self.0.lock(), (service, name));
+        let (mut inner, key) = (self.inner.lock(), (service, name));
         inner.files.remove(&key);
         inner.said.remove(&key);
+        self.node.await_instances(!inner.files.is_empty());
     }
 
     /// Takes out the files of the services that are ready, by service and name.
     pub fn take(&self, is_ready: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         let ready = inner.files.extract_if(.., |(service, _), _| is_ready(service));
-        ready.map(|(_, path)| path).collect()
+        let ready = ready.map(|(_, path)| path).collect();
+        self.node.await_instances(!inner.files.is_empty());
+        ready
     }
 
     /// Service and name of each, sorted.
     pub fn list(&self) -> Vec<(String, String)> {
-        self.0.lock().files.keys().cloned().collect()
+        self.inner.lock().files.keys().cloned().collect()
     }
 }

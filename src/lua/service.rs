@@ -281,7 +281,7 @@ impl Service {
         }
         if context.loaded.get() && !self.announced {
             self.announced = true;
-            context.host.node.announce();
+            context.host.node.instance_is_reachable();
             self.go_on();
             return self.after_turn();
         }
