@@ -194,31 +194,32 @@ impl Instance {
         self.turn.fetch_or(QUEUED, Ordering::AcqRel) & RUNNING == 0
     }
 
-    /// Runs one turn, if it is due.
-    pub(super) fn run_turn(&self) -> Turn {
+    /// Runs one turn, if it is due, which begins now; how and when it has ended.
+    pub(super) fn run_turn(&self, now: Instant) -> (Turn, Instant) {
         let due = self.turn.fetch_update(Ordering::AcqRel, Ordering::Acquire, |turn| {
             (turn & RUNNING == 0 && turn & QUEUED != 0).then_some(RUNNING)
         });
         if due.is_err() {
-            return Turn::Over;
+            return (Turn::Over, now);
         }
-        let turn = self.run_batch();
+        let (turn, now) = self.run_batch(now);
         if let Turn::Again = turn {
             self.turn.fetch_or(QUEUED, Ordering::AcqRel);
         }
         let queued = self.turn.fetch_and(!RUNNING, Ordering::AcqRel) & QUEUED != 0;
         match turn {
-            Turn::Over if queued => Turn::Again,
-            turn => turn,
+            Turn::Over if queued => (Turn::Again, now),
+            turn => (turn, now),
         }
     }
 
     /// Handles jobs and up to [`TURN_LENGTH`] messages.
-    fn run_batch(&self) -> Turn {
+    fn run_batch(&self, began: Instant) -> (Turn, Instant) {
         let mut body = self.body.lock();
         let Body { actor: slot, batch } = &mut *body;
-        let Some(actor) = slot.as_mut() else { return Turn::Over };
-        let began = Instant::now();
+        let Some(actor) = slot.as_mut() else {
+            return (Turn::Over, began);
+        };
         let mut next = Next::Continue;
         let mut handled = 0;
         while next == Next::Continue {
@@ -238,23 +239,24 @@ impl Instance {
             next = actor.message(message);
         }
         self.counters.messages.fetch_add(handled as u64, Ordering::Relaxed);
-        self.counters
-            .busy_ns
-            .fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let now = Instant::now();
+        let busy = now.saturating_duration_since(began).as_nanos() as u64;
+        self.counters.busy_ns.fetch_add(busy, Ordering::Relaxed);
         if next == Next::End {
             self.mailbox.close();
         }
         if !self.mailbox.is_open() {
-            return Turn::Ended(self.end(slot, batch));
+            return (Turn::Ended(self.end(slot, batch)), now);
         }
         if batch.is_empty() && batch.capacity() > BATCH_MAX {
             batch.shrink_to(BATCH_MAX);
         }
-        if batch.is_empty() && !self.mailbox.has_work() {
+        let turn = if batch.is_empty() && !self.mailbox.has_work() {
             Turn::Over
         } else {
             Turn::Again
-        }
+        };
+        (turn, now)
     }
 
     /// Ends the actor; the requests that it leaves unanswered.

@@ -139,6 +139,10 @@ impl Mailbox {
 
     /// Whether messages or jobs wait in the lanes.
     pub fn has_work(&self) -> bool {
+        if self.waiting() == 0 && !self.has_jobs.load(Ordering::Acquire) {
+            return false;
+        }
+        // Messages may be kept elsewhere.
         let lanes = self.lanes.lock();
         !lanes.messages.is_empty() || !lanes.jobs.is_empty()
     }

@@ -51,7 +51,16 @@ pub(super) struct Seat {
     slot: Arc<Slot>,
     /// Turns taken out of the slot since the last one from the queue.
     streak: usize,
+    /// It was idle before the last turn.
+    waited: bool,
     lookout: Lookout,
+}
+
+impl Seat {
+    /// Whether the worker was idle before it got its last turn.
+    pub(super) fn has_waited(&self) -> bool {
+        self.waited
+    }
 }
 
 /// What somebody saw in the slots when it looked last.
@@ -69,6 +78,7 @@ impl RunQueue {
         Seat {
             slot,
             streak: 0,
+            waited: false,
             lookout: Lookout::default(),
         }
     }
@@ -164,6 +174,7 @@ impl RunQueue {
             seat.streak = 0;
             self.take(&mut self.queues.lock())
         });
+        seat.waited = found.is_none();
         if found.is_some() {
             return found.filter(|_| self.running());
         }

@@ -85,8 +85,11 @@ impl Crew {
         self.workers.lock().push(worker);
         let work = move || {
             let mut seat = crew.node.queue().sit_down();
+            let mut now = Instant::now();
             while let Some(instance) = crew.node.queue().next(&mut seat) {
-                crew.run(&own, instance);
+                // A clock is not looked at twice between two turns.
+                let began = if seat.has_waited() { Instant::now() } else { now };
+                now = crew.run(&own, instance, began);
                 if crew.is_superfluous() {
                     break;
                 }
@@ -102,16 +105,18 @@ impl Crew {
         started.map(drop)
     }
 
-    fn run(&self, worker: &Worker, instance: Arc<Instance>) {
+    /// Runs one turn, which begins now; when it has ended.
+    fn run(&self, worker: &Worker, instance: Arc<Instance>, now: Instant) -> Instant {
         worker.handle.store(instance.identity.handle.0, Ordering::Relaxed);
         worker.turns.fetch_add(1, Ordering::Relaxed);
-        let turn = instance.run_turn();
+        let (turn, now) = instance.run_turn(now);
         worker.handle.store(0, Ordering::Relaxed);
         match turn {
             Turn::Over => {}
             Turn::Again => self.node.queue().push_back(instance),
             Turn::Ended(orphans) => self.node.bury(&instance, orphans),
         }
+        now
     }
 
     /// Whether this worker is one of those that are too many.

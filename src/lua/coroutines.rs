@@ -45,17 +45,25 @@ pub unsafe fn new_coroutine(l: *mut lua_State, context: &Context) -> *mut lua_St
     thread
 }
 
-/// Resumes a coroutine and settles what came of it. A new one holds its function and arguments, nothing else.
+/// Resumes a coroutine, with the request that it has to answer if it has suspended, and settles what came of it.
+///
+/// # Safety
+/// As [`resume_with`].
+pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_State) {
+    let request = context.requests.borrow_mut().remove(&thread);
+    resume_with(l, context, thread, request);
+}
+
+/// Resumes a coroutine that has this request to answer, and settles what came of it. A new one holds its function and arguments, nothing else.
 ///
 /// # Safety
 /// `thread` is a live coroutine, anchored; `l` is the main thread inside a protected call.
-pub unsafe fn resume(l: *mut lua_State, context: &Context, thread: *mut lua_State) {
+pub unsafe fn resume_with(l: *mut lua_State, context: &Context, thread: *mut lua_State, request: Option<Request>) {
     let arguments = if ffi::lua_status(thread) == ffi::LUA_YIELD {
         0
     } else {
         ffi::lua_gettop(thread) - 1
     };
-    let request = context.requests.borrow_mut().remove(&thread);
     context.request.set(request);
     context.running.set(thread);
     let mut results = 0;

@@ -130,15 +130,12 @@ unsafe fn request(l: *mut lua_State, context: &Context, message: &Message) {
     ffi::lua_pushinteger(l, i64::from(context.occasion.get().source));
     values::raw_field(l, -5, c"unpack");
     ffi::lua_xmove(l, thread, 5);
-    context.requests.borrow_mut().insert(
-        thread,
-        Request {
-            source: message.source,
-            session: message.session,
-            kind: message.kind,
-        },
-    );
-    coroutines::resume(l, context, thread);
+    let request = Request {
+        source: message.source,
+        session: message.session,
+        kind: message.kind,
+    };
+    coroutines::resume_with(l, context, thread, Some(request));
     ffi::lua_pop(l, 2);
 }
 
