@@ -46,6 +46,12 @@ const STREAK: usize = 16;
 /// How often an idle worker looks at the slots. What waits there while its worker is busy is taken after twice that time at most.
 const WATCH_EVERY: Duration = Duration::from_millis(1);
 
+/// How many parts of a worker's time messages get for each part that jobs get, if there is enough of both: a patch for thousands of instances
+/// slows others down, and does not stop them.
+const MESSAGES_PER_JOB: u32 = 1;
+/// For how long messages come first at most, however long a job took.
+const MOST_OWED: Duration = Duration::from_millis(10);
+
 /// What a worker keeps between two turns.
 pub(super) struct Seat {
     slot: Arc<Slot>,
@@ -53,10 +59,23 @@ pub(super) struct Seat {
     streak: usize,
     /// It was idle before the last turn.
     waited: bool,
+    /// The last turn was for a job.
+    urgent: bool,
+    /// For how long messages come first, if there are any.
+    owed: Duration,
     lookout: Lookout,
 }
 
 impl Seat {
+    /// Says how long the last turn took. While many instances have jobs, messages get a worker's time in the proportion of [`MESSAGES_PER_JOB`].
+    pub(super) fn took(&mut self, time: Duration) {
+        self.owed = if self.urgent {
+            (self.owed + time * MESSAGES_PER_JOB).min(MOST_OWED)
+        } else {
+            self.owed.saturating_sub(time)
+        };
+    }
+
     /// Whether the worker was idle before it got its last turn.
     pub(super) fn has_waited(&self) -> bool {
         self.waited
@@ -79,6 +98,8 @@ impl RunQueue {
             slot,
             streak: 0,
             waited: false,
+            urgent: false,
+            owed: Duration::ZERO,
             lookout: Lookout::default(),
         }
     }
@@ -156,13 +177,18 @@ impl RunQueue {
         self.bell.notify_all();
     }
 
-    fn take(&self, queues: &mut Queues) -> Option<Arc<Instance>> {
-        let instance = match queues.urgent.pop_front() {
-            Some(instance) => {
-                self.urgent.fetch_sub(1, Ordering::SeqCst);
-                instance
-            }
-            None => queues.normal.pop_front()?,
+    fn take(&self, queues: &mut Queues, seat: &mut Seat) -> Option<Arc<Instance>> {
+        let first = if seat.owed.is_zero() {
+            None
+        } else {
+            queues.normal.pop_front()
+        };
+        seat.urgent = first.is_none() && !queues.urgent.is_empty();
+        let instance = if seat.urgent {
+            self.urgent.fetch_sub(1, Ordering::SeqCst);
+            queues.urgent.pop_front()?
+        } else {
+            first.or_else(|| queues.normal.pop_front())?
         };
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         Some(instance)
@@ -172,14 +198,14 @@ impl RunQueue {
     pub(super) fn next(&self, seat: &mut Seat) -> Option<Arc<Instance>> {
         let found = self.next_of_slot(seat).or_else(|| {
             seat.streak = 0;
-            self.take(&mut self.queues.lock())
+            self.take(&mut self.queues.lock(), seat)
         });
         seat.waited = found.is_none();
         if found.is_some() {
             return found.filter(|_| self.running());
         }
         self.searching.fetch_add(1, Ordering::SeqCst);
-        let found = self.search(&mut seat.lookout);
+        let found = self.search(seat);
         // The last searcher that found something rings for the next one, in case more has come meanwhile.
         let was_last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
         if found.is_some() && was_last && self.waiting.load(Ordering::SeqCst) > 0 {
@@ -190,22 +216,23 @@ impl RunQueue {
 
     /// What waits in the worker's own slot, unless it is others' turn.
     fn next_of_slot(&self, seat: &mut Seat) -> Option<Arc<Instance>> {
-        if self.urgent.load(Ordering::Relaxed) > 0 {
+        if self.urgent.load(Ordering::Relaxed) > 0 && seat.owed.is_zero() {
             return None;
         }
         let instance = seat.slot.take()?;
         if seat.streak < STREAK || self.waiting.load(Ordering::Relaxed) == 0 {
             seat.streak += 1;
+            seat.urgent = false;
             return Some(instance);
         }
         self.add(instance, false);
         None
     }
 
-    fn search(&self, lookout: &mut Lookout) -> Option<Arc<Instance>> {
+    fn search(&self, seat: &mut Seat) -> Option<Arc<Instance>> {
         for round in 0..SEARCH_ROUNDS {
             if self.waiting.load(Ordering::SeqCst) > 0
-                && let Some(instance) = self.take(&mut self.queues.lock())
+                && let Some(instance) = self.take(&mut self.queues.lock(), seat)
             {
                 return Some(instance);
             }
@@ -217,13 +244,13 @@ impl RunQueue {
         }
         let mut queues = self.queues.lock();
         loop {
-            if let Some(instance) = self.take(&mut queues) {
+            if let Some(instance) = self.take(&mut queues, seat) {
                 return Some(instance);
             }
             if !self.running() {
                 return None;
             }
-            if let Some(instance) = self.sleep(&mut queues, lookout) {
+            if let Some(instance) = self.sleep(&mut queues, &mut seat.lookout) {
                 return Some(instance);
             }
         }
@@ -282,5 +309,100 @@ impl Lookout {
     fn overdue(&self) -> impl Iterator<Item = Arc<Instance>> + '_ {
         let occupied = self.seen.iter().filter(|(_, sight)| sight.occupied);
         occupied.filter_map(|(slot, sight)| slot.take_if_still(*sight))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{MOST_OWED, RunQueue, STREAK};
+    use crate::actor::address::Handle;
+    use crate::actor::instance::{Actor, Identity, Instance, Next};
+    use crate::actor::mailbox::Job;
+    use crate::actor::message::Message;
+
+    struct Idle;
+
+    impl Actor for Idle {
+        fn message(&mut self, _message: Message) -> Next {
+            Next::Continue
+        }
+
+        fn job(&mut self, _job: Job) -> Next {
+            Next::Continue
+        }
+
+        fn end(&mut self) -> Vec<(Handle, u32)> {
+            Vec::new()
+        }
+    }
+
+    fn instance(handle: u32) -> Arc<Instance> {
+        let identity = Identity {
+            handle: Handle(handle),
+            service: "svc".into(),
+            args: String::new(),
+            listed: true,
+        };
+        Arc::new(Instance::new(identity, Box::new(Idle)))
+    }
+
+    const TURN: Duration = Duration::from_millis(1);
+
+    /// The handle of the instance whose turn it is.
+    fn next(queue: &RunQueue, seat: &mut super::Seat) -> u32 {
+        let found = queue.next(seat).expect("the node runs");
+        seat.took(TURN);
+        found.identity.handle.0
+    }
+
+    #[test]
+    fn jobs_come_first_and_then_messages_get_as_much_time() {
+        let queue = RunQueue::default();
+        let mut seat = queue.sit_down();
+        for handle in 1..=3 {
+            queue.push_back(instance(handle));
+        }
+        for handle in 11..=13 {
+            queue.push_urgent(instance(handle));
+        }
+        let order: Vec<u32> = (0..6).map(|_| next(&queue, &mut seat)).collect();
+        assert_eq!(order, [11, 1, 12, 2, 13, 3]);
+        // However long a job took, those behind it do not wait for ever.
+        queue.push_urgent(instance(14));
+        assert!(queue.next(&mut seat).is_some());
+        seat.took(MOST_OWED * 100);
+        queue.push_urgent(instance(15));
+        let until_next = (0..).take_while(|_| {
+            queue.push(instance(4));
+            next(&queue, &mut seat) == 4
+        });
+        assert_eq!(until_next.count(), MOST_OWED.as_millis() as usize);
+        queue.stand_up(seat);
+    }
+
+    #[test]
+    fn whoever_was_woken_last_is_next_but_not_for_ever() {
+        let queue = RunQueue::default();
+        let mut seat = queue.sit_down();
+        queue.push(instance(1));
+        queue.push(instance(2));
+        assert_eq!(next(&queue, &mut seat), 2);
+        queue.push(instance(3));
+        let mut turns = 1;
+        while next(&queue, &mut seat) == 3 {
+            queue.push(instance(3));
+            turns += 1;
+        }
+        assert_eq!(turns, STREAK);
+        // One that gets more than one message is for whoever comes first.
+        let both = instance(4);
+        queue.push(both.clone());
+        queue.share(&both);
+        let others = std::thread::scope(|scope| scope.spawn(|| queue.next(&mut queue.sit_down())).join());
+        assert_eq!(others.expect("no panic").expect("one").identity.handle.0, 3);
+        queue.stand_up(seat);
     }
 }

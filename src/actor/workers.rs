@@ -90,6 +90,7 @@ impl Crew {
                 // A clock is not looked at twice between two turns.
                 let began = if seat.has_waited() { Instant::now() } else { now };
                 now = crew.run(&own, instance, began);
+                seat.took(now.saturating_duration_since(began));
                 if crew.is_superfluous() {
                     break;
                 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::HistoryError;
@@ -63,6 +64,9 @@ pub(super) fn connect(file: &Path) -> Result<Connection, HistoryError> {
     // Not the default flags: they would read a path that begins with `file:` as a URI.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(file, flags).map_err(explain)?;
+    // Plans do not depend on values: otherwise SQLite prepares each statement anew for each value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(explain)?;
     identify(&db, file)?;
     prepare(&mut db).map_err(explain)?;
     match damage(&db).map_err(explain)? {

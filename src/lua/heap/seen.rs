@@ -1,15 +1,15 @@
 //! Which addresses a walk has met: one bit for 16 bytes of address, in pages made when they are first needed. Lua's objects come from
-//! `realloc`, so no two of them share 16 bytes.
+//! an allocator that gives each of them 16 bytes at least, at a multiple of 16.
 
 use rustc_hash::FxHashMap;
 
 /// Bits of an address that tell nothing.
 const GRAIN: u32 = 4;
-/// Words of a page: 8 KiB, for 1 MiB of addresses.
-const WORDS: usize = 1024;
+/// Words of a page: 512 bytes, for the 64 KiB in which the allocator keeps blocks of one size. (A small heap has some of each.)
+const WORDS: usize = 64;
 const PAGE_BITS: u32 = (WORDS * 64).trailing_zeros();
 /// Pages that are found without a look into the map.
-const RECENT: usize = 64;
+const RECENT: usize = 256;
 
 type Page = Box<[u64; WORDS]>;
 /// The number of a page that no address belongs to.

@@ -55,6 +55,11 @@ fn the_page_about_operating_is_true() {
 }
 
 #[test]
+fn the_page_about_performance_is_true() {
+    run("docs/performance.md");
+}
+
+#[test]
 fn the_page_about_dev_mode_is_true() {
     run("docs/dev-mode.md");
 }
@@ -87,6 +92,9 @@ fn links_into_a_page_lead_to_a_heading() {
     let mut seen = 0;
     for entry in fs::read_dir(repository().join("docs")).expect("the pages") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
+        if !name.ends_with(".md") {
+            continue;
+        }
         let text = text_of(&format!("docs/{name}"));
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for (page, wanted) in targets.filter_map(|target| target.split_once('#')) {
