@@ -1,6 +1,6 @@
 //! The same Lua on hotlua and on skynet: `SKYNET=FOLDER cargo bench --bench versus [-- WORKLOAD…] [--rounds N] [--seconds N] [--write]`.
 //!
-//! FOLDER holds a built skynet; without it hotlua is measured alone. The two take turns, with two worker threads each and skynet's own profiling
+//! FOLDER holds a built skynet; without it hotlua is measured alone. `HOTLUA=FILE` measures another build of hotlua. The two take turns, with two worker threads each and skynet's own profiling
 //! off. Ratios are those of one round; above 1 hotlua is better. `--write` puts table and plot into `docs/benchmarks/`.
 
 #[path = "versus/report.rs"]
@@ -105,7 +105,8 @@ fn ours(dir: &Path, workload: &str, seconds: u32) -> Command {
         "[node]\nstart = \"bench\"\nthreads = 2\nstate = \"state\"\n[console]\nlisten = \"\"\n[env]\nworkload = \"{workload}\"\nseconds = {seconds}\n"
     );
     fs::write(&config, text).expect("a file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hotlua"));
+    let program = std::env::var_os("HOTLUA").unwrap_or_else(|| env!("CARGO_BIN_EXE_hotlua").into());
+    let mut command = Command::new(program);
     command.arg("run").arg("--config").arg(config);
     command
 }

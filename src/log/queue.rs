@@ -23,6 +23,9 @@ const LINE_COST: usize = 512;
 /// How long the end waits while no line is taken: after that nobody is reading.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// For how long lines gather after what was there has been written: a thousand lines in a second take a thousand turns of this thread at most.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// How long to leave an output alone that cannot take more at the moment, and how often the end looks.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -175,6 +178,8 @@ impl<W: Write> Write for LineWriter<W> {
                 break;
             }
         }
+        // Whoever writes the next line just now does not have to wake this thread for it.
+        thread::sleep(GATHER);
         Ok(())
     }
 }
