@@ -16,6 +16,8 @@ use crate::actor::queue::Lookout;
 
 /// How often the workers are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The same while all of them are idle: a node that does nothing takes no processor time.
+const LOOK_EVERY_IDLE: Duration = Duration::from_millis(250);
 /// Looks at one and the same turn after which its worker counts as taken away.
 const AWAY_AFTER: u32 = 3;
 /// Looks at one and the same turn after which the log says so: 5 s, as in skynet.
@@ -134,7 +136,9 @@ impl Crew {
         let mut seen: Vec<(Arc<Worker>, u64, u32)> = Vec::new();
         let mut lookout = Lookout::default();
         while self.node.queue().running() {
-            std::thread::sleep(LOOK_EVERY);
+            let is_busy = |(worker, ..): &(Arc<Worker>, u64, u32)| worker.handle.load(Ordering::Relaxed) != 0;
+            let is_idle = !seen.iter().any(is_busy) && !self.node.queue().has_waiting();
+            std::thread::sleep(if is_idle { LOOK_EVERY_IDLE } else { LOOK_EVERY });
             self.node.queue().rescue(&mut lookout);
             let workers = self.workers.lock().clone();
             seen = workers.into_iter().map(|worker| look(worker, &seen)).collect();
