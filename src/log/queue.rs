@@ -23,8 +23,12 @@ const LINE_COST: usize = 512;
 /// How long the end waits while no line is taken: after that nobody is reading.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// For how long lines gather after what was there has been written: a thousand lines in a second take a thousand turns of this thread at most.
+/// For how long lines gather after what was there has been written, if they come one after another, faster than that: whoever writes one does
+/// not have to wake the thread for it then.
 const GATHER: Duration = Duration::from_millis(1);
+
+/// After so many times that the thread was woken again so soon.
+const HURRIED: u32 = 16;
 
 /// How long to leave an output alone that cannot take more at the moment, and how often the end looks.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -60,6 +64,8 @@ pub fn open(format: Format, out: impl Write + Send + 'static) -> (Guard, Printer
         format,
         out: BufWriter::with_capacity(64 * 1024, out),
         queue: Arc::clone(&queue),
+        flushed: Instant::now(),
+        hurried: 0,
     };
     let (sender, worker) = NonBlockingBuilder::default()
         .lossy(true)
@@ -135,6 +141,10 @@ struct LineWriter<W: Write> {
     format: Format,
     out: BufWriter<W>,
     queue: Arc<Queue>,
+    /// When everything was written last.
+    flushed: Instant,
+    /// How often in a row that was only just before.
+    hurried: u32,
 }
 
 impl<W: Write> LineWriter<W> {
@@ -178,8 +188,12 @@ impl<W: Write> Write for LineWriter<W> {
                 break;
             }
         }
-        // Whoever writes the next line just now does not have to wake this thread for it.
-        thread::sleep(GATHER);
+        let is_hurried = self.flushed.elapsed() < GATHER * 2;
+        self.hurried = if is_hurried { self.hurried + 1 } else { 0 };
+        if self.hurried >= HURRIED {
+            thread::sleep(GATHER);
+        }
+        self.flushed = Instant::now();
         Ok(())
     }
 }

@@ -124,6 +124,7 @@ fn a_writer_in_a_hurry_does_not_hurt_the_node() {
             node.ask(".svc", "\"label\"") == last
         });
         stage.is_archived("svc", "x.lua");
+        stage.node.wait_line(&format!("+label = \"{last}\""));
         let mark = stage.node.mark();
         thread::sleep(super::stage::A_SWEEP);
         let said = stage.node.lines_since(mark);
