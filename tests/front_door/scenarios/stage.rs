@@ -121,6 +121,15 @@ impl Stage {
             .wait_until(&format!("svc to have seen {seen:?}"), |node| see(node, "svc") == seen);
     }
 
+    /// The same where the order of some may be one or the other; which it was.
+    #[track_caller]
+    pub fn sees_one_of(&mut self, orders: &[&str]) -> String {
+        self.node
+            .wait_for(&format!("svc to have seen one of {orders:?}"), |node| {
+                Some(see(node, "svc")).filter(|seen| orders.contains(&seen.as_str()))
+            })
+    }
+
     /// Waits until a file has gone from the letterbox into the archive.
     #[track_caller]
     pub fn is_archived(&mut self, service: &str, name: &str) {
