@@ -29,14 +29,7 @@ skynet.start(function()
 end)\n";
 
 /// What is patched.
-const SERVICE: &str = "local skynet = require 'skynet'
-local command, state = {}, {count = 0}
-local function score(n) return n * 2 end
-function command.add(n) state.count = state.count + n return state.count end
-function command.speak(n) return score(n) + 0 end
-skynet.start(function()
-    skynet.dispatch('lua', function(_, _, name, ...) skynet.ret(skynet.pack(command[name](...))) end)
-end)\n";
+const SERVICE: &str = include_str!("node/small.lua");
 
 const ECHO: &str = "local skynet = require 'skynet'
 skynet.start(function() skynet.dispatch('lua', function(_, _, ...) skynet.retpack(...) end) end)\n";

@@ -27,14 +27,7 @@ skynet.start(function()
 end)\n";
 
 /// A small service, of which there are many.
-const SMALL: &str = "local skynet = require 'skynet'
-local command, state = {}, {count = 0}
-local function score(n) return n * 2 end
-function command.add(n) state.count = state.count + n return state.count end
-function command.speak(n) return score(n) + 0 end
-skynet.start(function()
-    skynet.dispatch('lua', function(_, _, name, ...) skynet.ret(skynet.pack(command[name](...))) end)
-end)\n";
+const SMALL: &str = include_str!("node/small.lua");
 const SMALL_MAIN: &str = "local skynet = require 'skynet'
 skynet.start(function()
     for _ = 1, COUNT do skynet.newservice 'svc' end

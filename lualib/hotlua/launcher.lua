@@ -230,10 +230,7 @@ function desk.setenv(line)
     if not key then
         error("setenv needs a key and a value", 0)
     end
-    local ok, why = pcall(skynet.setenv, key, value)
-    if not ok then
-        error(why, 0)
-    end
+    skynet.setenv(key, value)
     return ""
 end
 

@@ -13,7 +13,6 @@ use mlua::ffi::{self, lua_CFunction, lua_State};
 use crate::lua::api::{buffers, life, message, node, protocol, wait};
 use crate::lua::apply::hooks;
 use crate::lua::builtin::add_part;
-use crate::lua::context::Context;
 use crate::lua::functions::lua_functions;
 use crate::lua::library::PARTS;
 use crate::lua::values::{self, Slot};
@@ -186,8 +185,8 @@ lua_functions! {
     }
 
     /// What a loop over the library sees is all of it.
-    fn pairs(l, context) {
-        complete(l, context);
+    fn pairs(l, _context) {
+        complete(l);
         ffi::lua_pushcfunction(l, next);
         ffi::lua_pushvalue(l, 1);
         2
@@ -199,28 +198,15 @@ lua_functions! {
     }
 }
 
-/// Loads what is not there yet.
-unsafe fn complete(l: *mut lua_State, context: &Context) {
+/// Looks at everything, so that all of it is there.
+unsafe fn complete(l: *mut lua_State) {
     ffi::luaL_checkstack(l, 8, std::ptr::null());
-    for part in PARTS.iter().filter(|part| is_missing(l, part.names[0])) {
-        add_part(l, context, part);
+    let in_rust = SKYNET.iter().map(|(name, _)| *name);
+    let names = in_rust.chain(KINDS.iter().map(|(name, _)| *name));
+    for name in names.chain(PARTS.iter().flat_map(|part| part.names.iter().copied())) {
+        values::slot(l, Slot::Library);
+        values::push(l, name.as_bytes());
+        ffi::lua_gettable(l, -2);
+        ffi::lua_pop(l, 2);
     }
-    for (name, function) in SKYNET.iter().filter(|(name, _)| is_missing(l, name)) {
-        ffi::lua_pushcfunction(l, *function);
-        keep(l, name.as_bytes());
-        ffi::lua_pop(l, 1);
-    }
-    for (name, kind) in KINDS.iter().filter(|(name, _)| is_missing(l, name)) {
-        ffi::lua_pushinteger(l, *kind);
-        keep(l, name.as_bytes());
-        ffi::lua_pop(l, 1);
-    }
-}
-
-unsafe fn is_missing(l: *mut lua_State, name: &str) -> bool {
-    values::slot(l, Slot::Library);
-    values::push(l, name.as_bytes());
-    let is_missing = ffi::lua_rawget(l, -2) == ffi::LUA_TNIL;
-    ffi::lua_pop(l, 2);
-    is_missing
 }

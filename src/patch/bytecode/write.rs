@@ -11,15 +11,17 @@ const OP_RETURN1: u32 = 72;
 impl Code {
     /// The whole file, byte for byte what [`Code::parse`] read.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::new(self.functions[0].upvalues.len());
-        writer.tree(self, 0);
-        writer.dump
+        self.write(true)
     }
 
     /// The same without the names of local variables and upvalues.
     pub fn encode_without_names(&self) -> Vec<u8> {
+        self.write(false)
+    }
+
+    fn write(&self, with_names: bool) -> Vec<u8> {
         let mut writer = Writer::new(self.functions[0].upvalues.len());
-        writer.with_names = false;
+        writer.with_names = with_names;
         writer.tree(self, 0);
         writer.dump
     }
